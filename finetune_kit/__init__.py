@@ -1,0 +1,104 @@
+"""From a table of examples to a fine-tuned language model you can call, in one typed chain.
+
+    from finetune_kit import Dataset
+
+    job = Dataset.from_csv("support.csv").split(0.8).train(model="davinci")
+    print(job.wait().model().complete("今天晚上吃什么好呢?"))
+
+Each name is imported when it is first used, so that `import finetune_kit` stays light.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from finetune_kit._version import __version__
+
+if TYPE_CHECKING:
+    from finetune_kit import errors
+    from finetune_kit.backends import Backend, LocalBackend, connect
+    from finetune_kit.cards import ModelCard
+    from finetune_kit.client import Completion, Label, ModelClient
+    from finetune_kit.dataset import Dataset, Split
+    from finetune_kit.errors import FinetuneKitError
+    from finetune_kit.evaluation import Evaluation, evaluate
+    from finetune_kit.job import FineTuneJob
+    from finetune_kit.records import ChatExample, CompletionExample, Message
+    from finetune_kit.results import Results
+    from finetune_kit.splitters import Splitter
+    from finetune_kit.templates import PromptTemplate
+    from finetune_kit.validators import Issue, Report, Severity, Validator, row_validator
+
+__all__ = [
+    "Backend",
+    "ChatExample",
+    "Completion",
+    "CompletionExample",
+    "Dataset",
+    "Evaluation",
+    "FineTuneJob",
+    "FinetuneKitError",
+    "Issue",
+    "Label",
+    "LocalBackend",
+    "Message",
+    "ModelCard",
+    "ModelClient",
+    "PromptTemplate",
+    "Report",
+    "Results",
+    "Severity",
+    "Split",
+    "Splitter",
+    "Validator",
+    "__version__",
+    "connect",
+    "errors",
+    "evaluate",
+    "row_validator",
+]
+
+_MODULE_OF = {
+    "Backend": "backends",
+    "ChatExample": "records",
+    "Completion": "client",
+    "CompletionExample": "records",
+    "Dataset": "dataset",
+    "Evaluation": "evaluation",
+    "FineTuneJob": "job",
+    "FinetuneKitError": "errors",
+    "Issue": "validators",
+    "Label": "client",
+    "LocalBackend": "backends",
+    "Message": "records",
+    "ModelCard": "cards",
+    "ModelClient": "client",
+    "PromptTemplate": "templates",
+    "Report": "validators",
+    "Results": "results",
+    "Severity": "validators",
+    "Split": "dataset",
+    "Splitter": "splitters",
+    "Validator": "validators",
+    "connect": "backends",
+    "errors": "errors",
+    "evaluate": "evaluation",
+    "row_validator": "validators",
+}
+
+
+if not TYPE_CHECKING:  # with it, type checkers would take any misspelt name for an object
+
+    def __getattr__(name: str) -> object:
+        """Import a public name on its first use (PEP 562)."""
+        if name not in _MODULE_OF:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        module = import_module(f"{__name__}.{_MODULE_OF[name]}")
+        value = module if name == _MODULE_OF[name] else getattr(module, name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,112 @@
+"""Records of bytes in an anonymous temporary file, memory-mapped: any number, flat memory, gone with the object."""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import sys
+import tempfile
+import weakref
+from array import array
+from typing import IO
+
+from finetune_kit.errors import StorageError
+
+_WRITE_BUFFER_BYTES = 1 << 20
+
+# The kernel counts mapped pages as this process's memory, and maps 16 pages around each one touched. They are handed
+# back once they span this many bytes and this many rows were read; the page cache keeps them.
+_KEEP_BYTES = 16 << 20
+_KEEP_READS = 256
+
+
+def _storage_error(error: OSError) -> StorageError:
+    reason = error.strerror or str(error)
+    return StorageError(
+        f"The rows cannot be kept in the temporary folder {tempfile.gettempdir()!r}: {reason}. "
+        "Free some space there, or set TMPDIR to a folder that has it."
+    )
+
+
+class Spool:
+    """The writing side: records are appended, then sealed once."""
+
+    def __init__(self) -> None:
+        try:
+            # Anonymous: it has no name, so it vanishes with its last user, after a crash too.
+            self._file: IO[bytes] = tempfile.TemporaryFile(buffering=_WRITE_BUFFER_BYTES)  # noqa: SIM115
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise StorageError(
+                f"No temporary file can be made for the rows: {reason}. Set TMPDIR to a folder that can be written."
+            ) from error
+        weakref.finalize(self, _close, self._file)
+        self._offsets = array("Q", [0])
+
+    def __len__(self) -> int:
+        return len(self._offsets) - 1
+
+    def append(self, record: bytes) -> None:
+        """Write one record behind the others."""
+        try:
+            self._file.write(record)
+        except OSError as error:
+            _close(self._file)
+            raise _storage_error(error) from error
+        self._offsets.append(self._offsets[-1] + len(record))
+
+    def seal(self) -> Store:
+        """What was written, for reading; nothing can be appended afterwards."""
+        try:
+            self._file.flush()
+            mapped = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ) if self._offsets[-1] else None
+        except OSError as error:
+            raise _storage_error(error) from error
+        finally:
+            _close(self._file)  # the mapping holds it open
+        return Store(mapped, self._offsets)
+
+
+def _close(file: IO[bytes]) -> None:
+    # Closing a file that could not be written tries once more; it is closed even so.
+    with contextlib.suppress(OSError):
+        file.close()
+
+
+class Store:
+    """The reading side: any record by its number; safe to read from several threads."""
+
+    __slots__ = ("_high", "_low", "_mapped", "_offsets", "_reads")
+
+    def __init__(self, mapped: mmap.mmap | None, offsets: array[int]) -> None:
+        self._mapped = mapped
+        self._offsets = offsets
+        self._forget()
+
+    def __len__(self) -> int:
+        return len(self._offsets) - 1
+
+    def read(self, number: int, size_bytes: int | None = None) -> bytes:
+        """Record `number`, or its first bytes."""
+        start, stop = self._offsets[number], self._offsets[number + 1]
+        if size_bytes is not None:
+            stop = min(stop, start + size_bytes)
+        if self._mapped is None:
+            return b""
+        record = self._mapped[start:stop]
+        self._low, self._high = min(self._low, start), max(self._high, stop)
+        self._reads += 1
+        if self._reads >= _KEEP_READS and self._high - self._low > _KEEP_BYTES:
+            self._release()
+        return record
+
+    def _release(self) -> None:
+        # Threads may race for these marks; the worst that follows is a page that is mapped again or handed back later.
+        start = self._low - self._low % mmap.PAGESIZE
+        length = self._high - start
+        self._forget()
+        if sys.platform != "win32" and self._mapped is not None and length > 0:
+            self._mapped.madvise(mmap.MADV_DONTNEED, start, length)
+
+    def _forget(self) -> None:
+        self._low, self._high, self._reads = self._offsets[-1], 0, 0

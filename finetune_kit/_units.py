@@ -1,0 +1,206 @@
+"""Rows that must stay together when a data set is split, queued so that any prefix of the queue is a fair share."""
+
+from __future__ import annotations
+
+import json
+from array import array
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from itertools import accumulate, chain
+
+from finetune_kit.labels import most_labels
+from finetune_kit.leaks import prompt_key
+from finetune_kit.records import CompletionExample, Example
+from finetune_kit.repeats import repeated
+from finetune_kit.rows import Batch, Rows
+
+COMPLETION = "completion"
+NO_LABEL = "none"
+
+_FIRST_OF_LABEL = -1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """The queue, as arrays: a few bytes a row, and no object for each unit."""
+
+    order: array[int]
+    """The rows, unit after unit."""
+    ends: array[int]
+    """Where in `order` each unit ends: the number of rows up to and with it."""
+    labels: array[int]
+    """The label of each unit as a hash; empty where no labels count."""
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def rows(self, first: int, last: int) -> array[int]:
+        """The rows of the units from `first` up to `last`, sorted."""
+        return array("Q", sorted(self.order[self._start(first) : self._start(last)]))
+
+    def nearest(self, rows: float, *, first: int, last: int) -> int:
+        """How many units, from `first` to `last`, come closest to so many rows."""
+        over = bisect_left(self.ends, rows) + 1
+        best = min((over, over - 1), key=lambda units: abs(self._start(min(units, len(self))) - rows))
+        return max(first, min(best, last))
+
+    def lonely(self) -> list[int]:
+        """For each label with a single unit, a row of it."""
+        counts = Counter(self.labels)
+        return [self.order[self._start(unit)] for unit, label in enumerate(self.labels) if counts[label] == 1]
+
+    def _start(self, unit: int) -> int:
+        return self.ends[unit - 1] if unit else 0
+
+
+def queue(keys: array[int], labels: array[int]) -> Units:
+    """Units in the order of their keys, which is chance; with labels, interleaved so that each is spread evenly.
+
+    The first unit of every label comes before all else: a label that cannot be on every side is trained on.
+    """
+    order = array("Q", sorted(range(len(keys)), key=keys.__getitem__))
+    ends = array("Q", (end for end in range(1, len(order) + 1) if end == len(order) or _apart(keys, order, end)))
+    if not labels:
+        return Units(order, ends, labels)
+    spans = list(zip(chain((0,), ends), ends, strict=False))
+    of_unit = array("Q", (_commonest(labels[row] for row in order[start:end]) for start, end in spans))
+    places = _places(of_unit, [end - start for start, end in spans])
+    ranked = sorted(range(len(spans)), key=places.__getitem__)
+    return Units(
+        order=array("Q", chain.from_iterable(order[slice(*spans[unit])] for unit in ranked)),
+        ends=array("Q", accumulate(spans[unit][1] - spans[unit][0] for unit in ranked)),
+        labels=array("Q", (of_unit[unit] for unit in ranked)),
+    )
+
+
+def _apart(keys: array[int], order: array[int], end: int) -> bool:
+    return keys[order[end - 1]] != keys[order[end]]
+
+
+def _commonest(labels: Iterable[int]) -> int:
+    # Between equals the smaller hash wins: a choice by the order of the rows would not repeat.
+    return min(Counter(labels).items(), key=lambda item: (-item[1], item[0]))[0]
+
+
+def _places(labels: array[int], sizes: Sequence[int]) -> array[float]:
+    """Where each unit stands among those of its label, from 0 to 1."""
+    totals: Counter[int] = Counter()
+    for label, size in zip(labels, sizes, strict=True):
+        totals[label] += size
+    before: Counter[int] = Counter()
+    places = array("d")
+    for label, size in zip(labels, sizes, strict=True):
+        places.append((before[label] + size / 2) / totals[label] if before[label] else _FIRST_OF_LABEL)
+        before[label] += size
+    return places
+
+
+class UnitKeys:
+    """Gives each row the key of its unit: equal for rows that stay together, else as good as random."""
+
+    def __init__(self, *, seed: int, group: str | None) -> None:
+        self.without_group = 0
+        self._group = group
+        # blake2b takes keys of at most 64 bytes, a seed may be any integer.
+        self._salt = blake2b(str(seed).encode(), digest_size=32).digest()
+        self._keys = array("Q")
+        self._contents = array("Q")
+
+    def see(self, batch: Batch) -> None:
+        """Take up the next rows."""
+        for example, digest in zip(batch.examples, batch.digests, strict=True):
+            value = None if self._group is None else metadata_text(example, self._group)
+            if value is None:
+                self.without_group += 1
+                unit = prompt_key(example) or digest
+            else:
+                unit = value.encode("utf-8", "surrogatepass")
+            self._keys.append(_hash(unit, self._salt))
+        if self._group is not None:
+            self._contents.extend(array("Q", b"".join(batch.digests))[::2])
+
+    def finish(self) -> array[int]:
+        """A key for each row; groups that share an equal row have become one."""
+        candidates = repeated(self._contents)
+        if not candidates:
+            return self._keys
+        parents: dict[int, int] = {}
+        first: dict[int, int] = {}
+        for key, content in zip(self._keys, self._contents, strict=True):
+            if content in candidates:
+                _join(parents, key, first.setdefault(content, key))
+        return array("Q", (_root(parents, key) for key in self._keys))
+
+
+def _join(parents: dict[int, int], one: int, other: int) -> None:
+    low, high = sorted((_root(parents, one), _root(parents, other)))
+    if low != high:
+        parents[high] = low
+
+
+def _root(parents: dict[int, int], key: int) -> int:
+    root = key
+    while root in parents:
+        root = parents[root]
+    while key != root:
+        parents[key], key = root, parents[key]
+    return root
+
+
+class Labels:
+    """Gives each row the hash of its label, as far as labels are wanted."""
+
+    def __init__(self, *, by: str | None, rows: int) -> None:
+        self.without = 0
+        self._by = COMPLETION if by is None else by
+        self._most = most_labels(rows) if by is None else rows
+        self._wanted = by != NO_LABEL
+        self._hashes = array("Q")
+        self._distinct: set[int] = set()
+
+    def see(self, batch: Batch) -> None:
+        """Take up the next rows."""
+        if not self._wanted:
+            return
+        texts = [label_text(example, self._by) for example in batch.examples]
+        self.without += texts.count(None)
+        hashes = [_hash((text or "").encode("utf-8", "surrogatepass"), b"") for text in texts]
+        self._hashes.extend(hashes)
+        self._distinct.update(hashes)
+        self._wanted = len(self._distinct) <= self._most
+
+    def finish(self) -> array[int]:
+        """A hash for each row, or nothing where there is nothing to balance."""
+        return self._hashes if self._wanted and len(self._distinct) > 1 else array("Q")
+
+    def __len__(self) -> int:
+        return len(self._distinct)
+
+
+def label_text(example: Example, by: str) -> str | None:
+    """The label of an example: its completion, the last message of a chat, or a value of its metadata."""
+    if by != COMPLETION:
+        return metadata_text(example, by)
+    if isinstance(example, CompletionExample):
+        return example.completion.strip()
+    return (example.messages[-1].content or "").strip() if example.messages else ""
+
+
+def metadata_text(example: Example, key: str) -> str | None:
+    """A value of the metadata as text; None where there is none."""
+    value = example.metadata.get(key)
+    if value is None or value == "":
+        return None
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+
+
+def metadata_keys(rows: Rows) -> set[str]:
+    """All keys of the metadata."""
+    return {key for example in rows for key in example.metadata}
+
+
+def _hash(content: bytes, salt: bytes) -> int:
+    return int.from_bytes(blake2b(content, digest_size=8, key=salt).digest())

@@ -1,0 +1,234 @@
+"""`LocalBackend`: fine-tunes and serves open models on this machine, with no key and no network but for the first fetch."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import Literal
+
+from finetune_kit._extras import installed, missing
+from finetune_kit.backends.local.home import Home
+from finetune_kit.backends.local.launch import ensure_worker, spawn
+from finetune_kit.backends.local.models import Loaded
+from finetune_kit.backends.local.serving import Shelf
+from finetune_kit.backends.local.spec import StoredSpec
+from finetune_kit.backends.local.store import ModelRecord, Store
+from finetune_kit.backends.local.weights import SMOLLM2, Progress, ensure_fetched
+from finetune_kit.backends.protocol import (
+    ChatMessages,
+    Checkpoint,
+    Event,
+    Generation,
+    JobSpec,
+    JobState,
+    Sampling,
+)
+from finetune_kit.cards import ModelCard
+from finetune_kit.errors import ParameterError
+from finetune_kit.hosts import FINE_TUNED_PREFIX, HostProfile, Resolved, host_profile
+
+_PACKAGES = ("torch", "transformers", "peft", "safetensors", "gguf", "filelock", "platformdirs")
+
+
+class LocalBackend:
+    """The engine on this machine.
+
+    `home` is where everything lies: else the environment variable FINETUNE_KIT_HOME, else this user's data folder.
+    `base` replaces the embedded base model: a folder with safetensors, or a Hugging Face id that this machine can reach.
+    `device` is `cpu`, `cuda` or `mps`; by default the fastest there is.
+    """
+
+    def __init__(
+        self,
+        home: str | os.PathLike[str] | None = None,
+        base: str | None = None,
+        device: str | None = None,
+        launcher: Literal["process"] = "process",
+        *,
+        progress: Progress | None = None,
+    ) -> None:
+        self._home_path, self._base, self._device, self._launcher = home, base, device, launcher
+        self._progress = progress or _print_progress
+
+    def __repr__(self) -> str:
+        return f"LocalBackend(home={self._home_path!r}, base={self._base!r}, device={self._device!r})"
+
+    @cached_property
+    def home(self) -> Home:
+        """The folders of this engine."""
+        return Home.at(self._home_path)
+
+    @cached_property
+    def _store(self) -> Store:
+        for package in _PACKAGES:
+            if not installed(package):
+                raise missing(package, extra="local", purpose="The engine on this machine")
+        return Store(self.home)
+
+    @cached_property
+    def _shelf(self) -> Shelf:
+        return Shelf(self.home, self._device, self._progress)
+
+    @cached_property
+    def profile(self) -> HostProfile:
+        """The engine's limits and models."""
+        profile = host_profile("local")
+        if self._base is None:
+            return profile
+        names = {self._base: "given as base=", **profile.models}
+        aliases = dict.fromkeys(profile.aliases, self._base)
+        return profile.model_copy(update={"models": names, "aliases": aliases})
+
+    def resolve(self, model: str) -> Resolved:
+        """What `model` means here: the base model, a stand-in for a hosted name, or an earlier fine-tuned model."""
+        if model.startswith(FINE_TUNED_PREFIX):
+            self._record(model)
+            return Resolved(requested=model, model=model)
+        return self.profile.resolve(model)
+
+    def preflight(self, model: Resolved) -> None:
+        """Check that the engine's packages are installed, and fetch the base model's weights if they are not here yet."""
+        if self._launcher != "process":
+            raise ParameterError(
+                f"launcher={self._launcher!r} is not known; this version has 'process'.", parameter="launcher"
+            )
+        _ = self._store
+        if self._base_of(model.model) == SMOLLM2.name:
+            ensure_fetched(self.home, SMOLLM2, self._progress)
+
+    def upload(self, lines: Iterable[bytes], *, filename: str) -> str:
+        """Store a file of JSON lines; return its id."""
+        return self._store.add_file(lines, filename=filename)
+
+    def file_content(self, file_id: str) -> bytes:
+        """A stored file's bytes."""
+        return self._store.file_path(file_id).read_bytes()
+
+    def start(self, spec: JobSpec) -> JobState:
+        """Queue a job and start a worker process for it."""
+        tuned = spec.model.model.startswith(FINE_TUNED_PREFIX)
+        stored = StoredSpec(
+            base=self._base_of(spec.model.model),
+            start_from=spec.model.model if tuned else None,
+            training_file=spec.training_file,
+            validation_file=spec.validation_file,
+            hyperparameters=spec.hyperparameters,
+            suffix=spec.suffix,
+            seed=spec.seed,
+            device=self._device,
+            card=spec.card,
+        )
+        notes = [("warn", spec.model.note)] if spec.model.note else []
+        notes.append(("info", f"Created fine-tuning job on {stored.base}."))
+        job_id = self._store.add_job(model=spec.model.model, spec=stored.model_dump_json().encode(), first_events=notes)
+        spawn(self.home)
+        return self._store.job(job_id)
+
+    def job(self, job_id: str) -> JobState:
+        """A job now; one whose worker has died gets a new one."""
+        state = self._store.job(job_id)
+        if not state.finished and state.status != "paused":
+            ensure_worker(self.home, self._store)
+        return state
+
+    def jobs(self) -> list[JobState]:
+        """All jobs in this home folder, the newest first."""
+        return self._store.jobs()
+
+    def events(self, job_id: str, *, after: str | None = None) -> list[Event]:
+        """A job's events, the oldest first."""
+        return self._store.events(job_id, after=after)
+
+    def checkpoints(self, job_id: str) -> list[Checkpoint]:
+        """The models at the end of the last epochs but the final one."""
+        return self._store.checkpoints(job_id)
+
+    def cancel(self, job_id: str) -> JobState:
+        """Stop a job for good: at once where it waits, after the step in hand where it runs."""
+        if not self._store.move(job_id, to="cancelled", of=["queued", "paused"], message="Cancelled."):
+            self._store.ask(job_id, "cancel")
+        return self.job(job_id)
+
+    def pause(self, job_id: str) -> JobState:
+        """Stop a job for now: it goes on from the same step."""
+        if not self._store.move(job_id, to="paused", of=["queued"], message="Paused."):
+            self._store.ask(job_id, "pause")
+        return self.job(job_id)
+
+    def resume(self, job_id: str) -> JobState:
+        """Queue a paused job again."""
+        if self._store.move(job_id, to="queued", of=["paused"], message="Resumed."):
+            spawn(self.home)
+        return self.job(job_id)
+
+    def card(self, model: str) -> ModelCard:
+        """A model's card."""
+        if not model.startswith(FINE_TUNED_PREFIX):
+            resolved = self.profile.resolve(model)
+            return ModelCard(name=resolved.model, base=resolved.model, requested_model=model, kind="chat")
+        return ModelCard.model_validate_json(self._record(model).card)
+
+    def complete(self, model: str, prompts: Sequence[str], sampling: Sampling) -> list[Generation]:
+        """Go on from each prompt, which is taken as it is."""
+        from finetune_kit.backends.local.generate import generate
+
+        loaded = self._load(model)
+        return generate(loaded, [loaded.encoder.text(prompt) or [loaded.encoder.end] for prompt in prompts], sampling)
+
+    def chat(self, model: str, conversations: Sequence[ChatMessages], sampling: Sampling) -> list[Generation]:
+        """Answer each conversation, laid out by the base model's chat template."""
+        from finetune_kit.backends.local.generate import generate
+
+        loaded = self._load(model)
+        prompts = [loaded.encoder.conversation(messages, ask=True) for messages in conversations]
+        return generate(loaded, prompts, sampling)
+
+    def rank(self, model: str, prompts: Sequence[str], completions: Sequence[str]) -> list[list[float]]:
+        """For each prompt, how probable each of `completions` is among them."""
+        loaded = self._load(model)
+        return self._rank(
+            loaded, [loaded.encoder.text(prompt) or [loaded.encoder.end] for prompt in prompts], completions
+        )
+
+    def rank_chat(self, model: str, conversations: Sequence[ChatMessages], answers: Sequence[str]) -> list[list[float]]:
+        """The same for an assistant's answers to conversations."""
+        loaded = self._load(model)
+        return self._rank(loaded, [loaded.encoder.conversation(one, ask=True) for one in conversations], answers)
+
+    @staticmethod
+    def _rank(loaded: Loaded, prompts: Sequence[Sequence[int]], completions: Sequence[str]) -> list[list[float]]:
+        from finetune_kit.backends.local.generate import rank
+
+        encoder = loaded.encoder
+        return rank(loaded, prompts, [[*encoder.text(completion), encoder.end] for completion in completions])
+
+    def _load(self, model: str) -> Loaded:
+        if model.startswith(FINE_TUNED_PREFIX):
+            adapter = self.home.root / self._record(model).folder
+        else:
+            adapter = None
+        return self._shelf.get(model, base=self._base_of(model), adapter=adapter)
+
+    def _record(self, model: str) -> ModelRecord:
+        record = self._store.model(model)
+        if record is None:
+            raise self.profile.unknown(model, others=self._store.model_names())
+        return record
+
+    def _base_of(self, model: str) -> str:
+        """The base model to load for a base's name, an alias or a fine-tuned model."""
+        if model.startswith(FINE_TUNED_PREFIX):
+            return ModelCard.model_validate_json(self._record(model).card).base
+        return self.profile.resolve(model).model
+
+
+def _print_progress(what: str, share: float) -> None:
+    """One line on a terminal's standard error, drawn again as it grows; nothing where nobody looks."""
+    if not sys.stderr.isatty():
+        return
+    width = 30
+    bar = ("━" * round(share * width)).ljust(width, "╌")
+    sys.stderr.write(f"\r{what} {bar} {share:4.0%}" + ("\n" if share >= 1 else ""))
+    sys.stderr.flush()

@@ -1,0 +1,85 @@
+"""What this machine computes best with; measured once and kept under the home folder."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from typing import Any
+
+import orjson
+
+from finetune_kit._extras import require
+from finetune_kit.backends.local.home import Home
+from finetune_kit.errors import EngineError
+
+SPIN_COUNT = "10000"
+"""How long an idle thread of the OpenMP runtime spins before it sleeps. Its default waits so long that one other busy
+process makes training several times slower; sleeping at once costs up to half the speed (tests/benchmarks/training.py)."""
+_WORTH_IT = 1.2
+"""bfloat16 is taken where it is at least so many times as fast as float32."""
+
+
+def quiet_threads(environment: dict[str, str] | os._Environ[str]) -> None:
+    """Keep waiting threads from burning the processor; it works only before torch is imported in that process."""
+    environment.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
+    environment.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+def import_torch() -> Any:
+    """torch, with quiet threads; `MissingExtraError` with the pip line where it is not installed."""
+    quiet_threads(os.environ)
+    return require("torch", extra="local", purpose="The engine on this machine")
+
+
+def pick_device(wanted: str | None) -> Any:
+    """The device to compute on: `wanted`, else CUDA, else Apple's GPU, else the processor."""
+    torch = import_torch()
+    if wanted is None:
+        wanted = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(wanted)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, ValueError) as error:
+        raise EngineError(
+            f"the device {wanted!r} cannot be used: {str(error).splitlines()[0]}. Leave device= out."
+        ) from error
+    return device
+
+
+def pick_dtype(home: Home, device: Any) -> Any:
+    """The type for frozen weights on `device`: bfloat16 where it is faster."""
+    torch = import_torch()
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    if device.type != "cpu":
+        return torch.float32
+    path = home.root / "machine.json"
+    machine = f"{platform.node()} {platform.machine()} {torch.__version__} {torch.get_num_threads()} threads"
+    try:
+        kept = orjson.loads(path.read_bytes())
+        if kept["machine"] == machine:
+            return torch.bfloat16 if kept["bfloat16"] else torch.float32
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # not measured yet, or half written: measure
+    rates = {str(dtype): _rate(torch, dtype) for dtype in (torch.float32, torch.bfloat16)}
+    faster = rates["torch.bfloat16"] >= _WORTH_IT * rates["torch.float32"]
+    with home.writing(path):
+        home.make(home.root)
+        path.write_bytes(
+            orjson.dumps({"machine": machine, "bfloat16": faster, "gflops": rates}, option=orjson.OPT_INDENT_2)
+        )
+    return torch.bfloat16 if faster else torch.float32
+
+
+def _rate(torch: Any, dtype: Any) -> float:
+    """GFLOP/s of a matrix product of the embedded model's shape."""
+    rows, inner, outer = 512, 576, 1536
+    x, w = torch.randn(rows, inner).to(dtype), torch.randn(outer, inner).to(dtype)
+    for _ in range(3):
+        torch.nn.functional.linear(x, w)
+    start, done = time.perf_counter(), 0
+    while time.perf_counter() - start < 0.2:
+        torch.nn.functional.linear(x, w)
+        done += 1
+    return float(2 * rows * inner * outer * done / (time.perf_counter() - start) / 1e9)

@@ -1,0 +1,275 @@
+"""One job from its files to its model: what the worker does with a job it has claimed."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from finetune_kit._version import __version__
+from finetune_kit.backends.local.encoding import Encoder
+from finetune_kit.backends.local.home import Home
+from finetune_kit.backends.local.models import Loaded, add_adapter, load_base
+from finetune_kit.backends.local.spec import StoredSpec, decided
+from finetune_kit.backends.local.store import Store
+from finetune_kit.backends.local.trainer import Measurement, Settings, Step, Stopped, Trainer
+from finetune_kit.cards import DataFingerprint, Hyperparameters, ModelCard
+from finetune_kit.errors import EngineError
+from finetune_kit.records import JsonValue
+
+SAVE_SECONDS = 30.0
+"""A run that is killed repeats at most so much."""
+KEPT_CHECKPOINTS = 3
+"""Of the last epochs, as the hosted API keeps them."""
+RESULT_COLUMNS = ("step", "train_loss", "train_accuracy", "valid_loss", "valid_mean_token_accuracy")
+_SHOWN_FAULTS = 5
+
+
+def run_job(home: Home, store: Store, job_id: str) -> None:
+    """Train the job to its end, or until a wish stops it; the job's final status is written here but for failures."""
+    spec = StoredSpec.model_validate_json(store.spec(job_id))
+    if _stopped_early(store, job_id):
+        return
+    store.event(job_id, "Validating training file: " + spec.training_file)
+    loaded = load_base(home, spec.base, device=spec.device, packed=True, progress=_tell(store, job_id))
+    files = _read_files(store, spec, loaded.encoder)
+    settings = decided(spec.hyperparameters, examples=len(files.training))
+    if not store.move(job_id, to="running", of=["validating_files"], message="Files validated, training starts."):
+        return
+    encoder = Encoder(loaded.encoder.tokenizer, loaded.encoder.max_tokens, settings.prompt_loss_weight or 0.0)
+    run = _Run(home, store, job_id, spec, settings)
+    trainer = Trainer(
+        loaded=_with_adapter(home, store, loaded, spec),
+        training=[encoder.row(row) for row in files.training],
+        validation=[loaded.encoder.row(row) for row in files.validation],
+        settings=Settings(
+            n_epochs=settings.n_epochs,
+            batch_size=settings.batch_size or 1,
+            learning_rate_multiplier=settings.learning_rate_multiplier or 0.0,
+            seed=spec.seed,
+        ),
+        state_folder=home.make(home.job(job_id)),
+    )
+    run.trainer = trainer
+    if trainer.load_state():
+        store.event(job_id, f"Going on after step {trainer.step} of {trainer.total_steps}.")
+    store.rewind(job_id, step=trainer.step)
+    try:
+        with home.writing(home.job(job_id)):
+            trainer.run(run)
+            run.succeed()
+    except Stopped as stop:
+        with home.writing(home.job(job_id)):
+            trainer.save_state()
+        _end_by_wish(store, job_id, stop.wish)
+
+
+def _stopped_early(store: Store, job_id: str) -> bool:
+    wish = store.wish(job_id)
+    if wish:
+        _end_by_wish(store, job_id, wish)
+    return bool(wish)
+
+
+def _end_by_wish(store: Store, job_id: str, wish: str) -> None:
+    live = ["validating_files", "running"]
+    if wish == "pause":
+        store.move(job_id, to="paused", of=live, message="Paused; resume() goes on from here.")
+    else:
+        store.move(job_id, to="cancelled", of=live, message="Cancelled.")
+
+
+def _tell(store: Store, job_id: str) -> Any:
+    """Progress of fetching and converting weights, as events at the start and the end."""
+
+    def tell(what: str, share: float) -> None:
+        if share in (0.0, 1.0):
+            store.event(job_id, f"{what}{' ...' if share == 0.0 else ': done'}")
+
+    return tell
+
+
+def _with_adapter(home: Home, store: Store, loaded: Loaded, spec: StoredSpec) -> Loaded:
+    start_from = None
+    if spec.start_from is not None:
+        record = store.model(spec.start_from)
+        if record is None:
+            raise EngineError(f"the model to start from, {spec.start_from!r}, is no longer there.")
+        start_from = home.root / record.folder
+    add_adapter(loaded, seed=spec.seed, start_from=start_from)
+    return loaded
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    training: list[Mapping[str, Any]]
+    validation: list[Mapping[str, Any]]
+
+
+def _read_files(store: Store, spec: StoredSpec, encoder: Encoder) -> _Files:
+    """The rows of both files, each checked to be trainable."""
+    training = _read_rows(store.file_path(spec.training_file), encoder, "training file")
+    validation = (
+        _read_rows(store.file_path(spec.validation_file), encoder, "validation file") if spec.validation_file else []
+    )
+    if not training:
+        raise EngineError("the training file holds no rows.")
+    return _Files(training, validation)
+
+
+def _read_rows(path: Path, encoder: Encoder, what: str) -> list[Mapping[str, Any]]:
+    rows: list[Mapping[str, Any]] = []
+    faults: list[str] = []
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+        row = orjson.loads(line)
+        rows.append(row)
+        try:
+            encoder.row(row)
+        except EngineError as error:
+            faults.append(f"line {number}: {error}")
+    if faults:
+        more = f" (and {len(faults) - _SHOWN_FAULTS} more)" if len(faults) > _SHOWN_FAULTS else ""
+        raise EngineError(f"the {what} cannot be trained on. {' '.join(faults[:_SHOWN_FAULTS])}{more}")
+    return rows
+
+
+@dataclass(slots=True)
+class _Run:
+    """Writes down what the trainer does; its `Watcher`."""
+
+    home: Home
+    store: Store
+    job_id: str
+    spec: StoredSpec
+    settings: Hyperparameters
+    trainer: Trainer = field(init=False)
+
+    def stepped(self, step: Step, validation: Measurement | None) -> str:
+        metrics: dict[str, JsonValue] = {
+            "step": step.step,
+            "total_steps": step.total_steps,
+            "train_loss": round(step.loss, 6),
+            "train_mean_token_accuracy": round(step.accuracy, 6),
+        }
+        message = f"Step {step.step}/{step.total_steps}: training loss={step.loss:.4f}"
+        if validation is not None:
+            metrics["full_valid_loss"] = round(validation.loss, 6)
+            metrics["full_valid_mean_token_accuracy"] = round(validation.accuracy, 6)
+            message += f", full validation loss={validation.loss:.4f}"
+        return self.store.progress(
+            self.job_id,
+            step=step.step,
+            total_steps=step.total_steps,
+            trained_tokens=step.tokens,
+            seconds_left=step.seconds_left,
+            message=message,
+            metrics=metrics,
+        )
+
+    def epoch_ended(self, step: Step, validation: Measurement | None) -> None:
+        if step.step == step.total_steps:
+            return  # the model itself comes next
+        metrics = {"step": float(step.step), "train_loss": step.loss, **_scores(validation)}
+        name = f"{self._name()}:ckpt-step-{step.step}"
+        folder = self._keep_adapter(f"step-{step.step}")
+        self.store.add_checkpoint(
+            self.job_id,
+            name=name,
+            step=step.step,
+            metrics=metrics,
+            folder=folder,
+            card=self._card(name).model_dump_json(),
+        )
+        for old in self.store.checkpoints(self.job_id)[:-KEPT_CHECKPOINTS]:
+            self.store.drop_checkpoint(self.job_id, step=old.step)
+            shutil.rmtree(self.home.job(self.job_id) / f"step-{old.step}", ignore_errors=True)
+
+    def should_save(self, seconds: float) -> bool:
+        return seconds >= SAVE_SECONDS
+
+    def succeed(self) -> None:
+        """Keep the adapter and its papers, then say so in one transaction."""
+        name = self._name()
+        folder = self._keep_adapter("model")
+        card = self._card(name)
+        (folder / "card.json").write_text(card.model_dump_json(indent=2), encoding="utf-8")
+        result_file = self.store.add_file(
+            _result_lines(self.store, self.job_id), filename="step_metrics.csv", purpose="fine-tune-results"
+        )
+        self.store.finish(
+            self.job_id,
+            name=name,
+            folder=folder,
+            card=card.model_dump_json(),
+            trained_tokens=self.trainer.tokens,
+            result_file=result_file,
+        )
+        (self.home.job(self.job_id) / "state.safetensors").unlink(missing_ok=True)
+
+    def _name(self) -> str:
+        return f"ft:{self.spec.base}:local:{self.spec.suffix or ''}:{self.job_id.removeprefix('ftjob-')[:8]}"
+
+    def _keep_adapter(self, name: str) -> Path:
+        """The adapter in a folder that is whole or absent."""
+        folder, part = self.home.job(self.job_id) / name, self.home.job(self.job_id) / f".{name}.part"
+        shutil.rmtree(part, ignore_errors=True)
+        self.trainer.save_adapter(part)
+        shutil.rmtree(folder, ignore_errors=True)  # of a worker that died before it could say so
+        part.replace(folder)
+        return folder
+
+    def _card(self, name: str) -> ModelCard:
+        spec = self.spec
+        scores = {"train_loss": self.trainer.last_loss, **_scores(self.trainer.last_validation)}
+        return spec.card.model_copy(
+            update={
+                "name": name,
+                "job_id": self.job_id,
+                "created_at": datetime.now(UTC),
+                "hyperparameters": self.settings,
+                "scores": {key: value for key, value in scores.items() if math.isfinite(value)},
+                "training": _fingerprint(self.store, spec.training_file),
+                "validation": _fingerprint(self.store, spec.validation_file) if spec.validation_file else None,
+                "versions": {"finetune_kit": __version__, **_versions("torch", "transformers", "peft")},
+            }
+        )
+
+
+def _scores(validation: Measurement | None) -> dict[str, float]:
+    if validation is None:
+        return {}
+    return {"full_valid_loss": validation.loss, "full_valid_mean_token_accuracy": validation.accuracy}
+
+
+def _fingerprint(store: Store, file_id: str) -> DataFingerprint:
+    path = store.file_path(file_id)
+    with path.open("rb") as file:
+        rows = sum(1 for _ in file)
+    return DataFingerprint(rows=rows, sha256=path.name)
+
+
+def _versions(*packages: str) -> dict[str, str]:
+    return {package: metadata.version(package) for package in packages}
+
+
+def _result_lines(store: Store, job_id: str) -> list[bytes]:
+    """The metrics of every step, as the hosted API's result file has them."""
+    lines = [",".join(RESULT_COLUMNS).encode()]
+    for event in store.events(job_id):
+        if event.type != "metrics":
+            continue
+        cells = [event.data.get(key) for key in ("step", "train_loss", "train_mean_token_accuracy")]
+        cells += [event.data.get(key, "") for key in ("full_valid_loss", "full_valid_mean_token_accuracy")]
+        text = io.StringIO()
+        csv.writer(text, lineterminator="").writerow(cells)
+        lines.append(text.getvalue().encode())
+    return lines

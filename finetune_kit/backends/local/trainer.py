@@ -1,0 +1,318 @@
+"""The training loop: packed rows, loss only where it has weight, one float32 master copy of the adapter.
+
+It knows nothing of jobs: it is given examples and settings, reports every step to a `Watcher`, and can go on from a state
+it saved earlier. Order and start depend on the seed alone, so a resumed run is the undisturbed run.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch.nn import functional
+
+from finetune_kit.backends.local.attention import PackedLayout
+from finetune_kit.backends.local.models import Loaded
+from finetune_kit.backends.local.packing import Encoded, PackedRow, pack
+from finetune_kit.errors import EngineError
+
+REFERENCE_RATE = 0.01
+"""Learning rate at a multiplier of 1; the multiplier of 0.1 taken by default gives 1e-3, usual for LoRA."""
+_WARM_UP_SHARE = 0.06
+_CLIP_NORM = 1.0
+_LOGIT_ROWS = 256
+"""Positions whose logits exist at one time: 256 x 49,152 float32 numbers are 50 MB."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How to train; every value is decided."""
+
+    n_epochs: int
+    batch_size: int
+    learning_rate_multiplier: float
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What one optimizer step showed."""
+
+    step: int
+    total_steps: int
+    epoch: int
+    """Counted from 1."""
+    loss: float
+    accuracy: float
+    """Share of trained tokens that the model ranks first."""
+    tokens: int
+    """Processed so far, prompts included."""
+    seconds_left: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """Loss and token accuracy over a whole set."""
+
+    loss: float
+    accuracy: float
+
+
+class Stopped(Exception):  # noqa: N818  not an error: what the watcher wished
+    """The watcher asked to stop; the state up to the last step is in memory for `Trainer.save_state`."""
+
+    def __init__(self, wish: str) -> None:
+        super().__init__(wish)
+        self.wish = wish
+
+
+class Watcher(Protocol):
+    """Told what happens."""
+
+    def stepped(self, step: Step, validation: Measurement | None) -> str:
+        """After every step, with the validation result after the last of an epoch; returns a wish to stop, or nothing."""
+        ...
+
+    def epoch_ended(self, step: Step, validation: Measurement | None) -> None:
+        """After each epoch's last step, when the adapter is worth keeping."""
+        ...
+
+    def should_save(self, seconds: float) -> bool:
+        """After every step; whether the state should be saved, `seconds` after the last time."""
+        ...
+
+
+@dataclass(slots=True)
+class _Result:
+    loss_sum: float = 0.0
+    weight: float = 0.0
+    right: float = 0.0
+    count: float = 0.0
+
+
+@dataclass(slots=True)
+class Trainer:
+    """One run."""
+
+    loaded: Loaded
+    training: Sequence[Encoded]
+    validation: Sequence[Encoded]
+    settings: Settings
+    state_folder: Path
+    step: int = 0
+    tokens: int = 0
+    last_loss: float = math.nan
+    last_validation: Measurement | None = None
+    _parameters: list[torch.nn.Parameter] = field(init=False)
+    _master: list[torch.Tensor] = field(init=False)
+    _optimizer: torch.optim.AdamW = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._parameters = [parameter for parameter in self.loaded.model.parameters() if parameter.requires_grad]
+        self._master = [parameter.detach().float().clone() for parameter in self._parameters]
+        fused = self.loaded.device.type in ("cpu", "cuda")
+        self._optimizer = torch.optim.AdamW(self._master, lr=0.0, weight_decay=0.0, fused=fused)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps in one pass over the training set."""
+        return -(-len(self.training) // self.settings.batch_size)
+
+    @property
+    def total_steps(self) -> int:
+        """Optimizer steps in the whole run."""
+        return self.steps_per_epoch * self.settings.n_epochs
+
+    def run(self, watcher: Watcher) -> None:
+        """Train to the end, or raise `Stopped`."""
+        self.loaded.model.train()
+        started, first_step, saved = time.monotonic(), self.step, time.monotonic()
+        for number, batch in self._batches():
+            loss, accuracy = self._train_on(batch, self._learning_rate(number))
+            self.step, self.last_loss = number, loss
+            self.tokens += sum(len(example.tokens) for example in batch)
+            per_step = (time.monotonic() - started) / (number - first_step)
+            step = Step(
+                step=number,
+                total_steps=self.total_steps,
+                epoch=-(-number // self.steps_per_epoch),
+                loss=loss,
+                accuracy=accuracy,
+                tokens=self.tokens,
+                seconds_left=per_step * (self.total_steps - number),
+            )
+            epoch_is_over = number % self.steps_per_epoch == 0
+            if epoch_is_over:
+                self.last_validation = self.measure()
+            wish = watcher.stepped(step, self.last_validation if epoch_is_over else None)
+            if epoch_is_over:
+                watcher.epoch_ended(step, self.last_validation)
+            if wish:
+                raise Stopped(wish)
+            if watcher.should_save(time.monotonic() - saved):
+                self.save_state()
+                saved = time.monotonic()
+
+    def measure(self) -> Measurement | None:
+        """Loss and accuracy on the validation set, if there is one."""
+        if not self.validation:
+            return None
+        model = self.loaded.model
+        model.eval()
+        loss = right = weight = count = 0.0
+        with torch.no_grad():
+            for row in self._rows(self.validation):
+                result = self._forward(row)
+                loss += result.loss_sum
+                weight += result.weight
+                right += result.right
+                count += result.count
+        model.train()
+        return Measurement(loss=loss / weight, accuracy=right / count)
+
+    def _batches(self) -> Iterator[tuple[int, list[Encoded]]]:
+        """(step, examples) from behind the last step done; every epoch is shuffled by the seed and its own number."""
+        number = 0
+        for epoch in range(self.settings.n_epochs):
+            order = list(range(len(self.training)))
+            random.Random(f"{self.settings.seed}/{epoch}").shuffle(order)
+            for start in range(0, len(order), self.settings.batch_size):
+                number += 1
+                if number > self.step:
+                    yield number, [self.training[index] for index in order[start : start + self.settings.batch_size]]
+
+    def _learning_rate(self, step: int) -> float:
+        """Linear warm-up, then a cosine down to a tenth at the last step."""
+        peak = REFERENCE_RATE * self.settings.learning_rate_multiplier
+        warm_up = max(1, round(_WARM_UP_SHARE * self.total_steps))
+        if step <= warm_up:
+            return peak * step / warm_up
+        share = (step - warm_up) / max(1, self.total_steps - warm_up)
+        return peak * (0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * share)))
+
+    def _train_on(self, batch: Sequence[Encoded], learning_rate: float) -> tuple[float, float]:
+        weight = sum(sum(example.weights) for example in batch)
+        loss = right = count = 0.0
+        for row in self._rows(batch):
+            result = self._forward(row, backward_weight=weight)
+            loss += result.loss_sum
+            right += result.right
+            count += result.count
+        if not math.isfinite(loss):
+            raise EngineError(
+                f"the training loss is {loss} at step {self.step + 1}: the learning rate is too high for this data. "
+                "Train with a smaller learning_rate_multiplier."
+            )
+        for master, parameter in zip(self._master, self._parameters, strict=True):
+            master.grad = None if parameter.grad is None else parameter.grad.float()
+            parameter.grad = None
+        torch.nn.utils.clip_grad_norm_(self._master, _CLIP_NORM)
+        self._optimizer.param_groups[0]["lr"] = learning_rate
+        self._optimizer.step()
+        self._copy_to_model()
+        return loss / weight, right / count
+
+    def _copy_to_model(self) -> None:
+        with torch.no_grad():
+            torch._foreach_copy_(self._parameters, self._master)
+
+    def _rows(self, examples: Sequence[Encoded]) -> list[PackedRow]:
+        if self.loaded.packable:
+            return pack(examples)
+        return [row for example in examples for row in pack([example])]
+
+    def _forward(self, row: PackedRow, *, backward_weight: float | None = None) -> _Result:
+        """One row through the model; with `backward_weight`, its gradients are added, each loss divided by it."""
+        device = self.loaded.device
+        causal = self.loaded.model.get_base_model()
+        more = {"packed_layout": PackedLayout.of(row, device)} if self.loaded.packable else {}
+        hidden = causal.base_model(
+            input_ids=torch.tensor([row.tokens], device=device),
+            position_ids=torch.tensor([row.positions], device=device),
+            use_cache=False,
+            **more,
+        ).last_hidden_state[0]
+        places, tokens, weights = zip(*row.targets, strict=True)
+        chosen = hidden[torch.tensor(places, device=device)]
+        leaf = chosen.detach().requires_grad_(backward_weight is not None)
+        result = _Result()
+        head = causal.get_output_embeddings()
+        for start in range(0, len(tokens), _LOGIT_ROWS):
+            part = slice(start, start + _LOGIT_ROWS)
+            target = torch.tensor(tokens[part], device=device)
+            weight = torch.tensor(weights[part], device=device)
+            logits = head(leaf[part]).float()
+            loss = (functional.cross_entropy(logits, target, reduction="none") * weight).sum()
+            if backward_weight is not None:
+                (loss / backward_weight).backward()
+            full = weight >= 1.0  # prompt tokens are not counted in the accuracy
+            result.loss_sum += float(loss.detach())
+            result.weight += float(weight.sum())
+            result.right += float(((logits.argmax(-1) == target) & full).sum())
+            result.count += float(full.sum())
+        if backward_weight is not None:
+            chosen.backward(leaf.grad)
+        return result
+
+    # state on disk: safetensors only, so that loading it can run nothing
+
+    def save_adapter(self, folder: Path) -> None:
+        """Write the adapter as peft does: a folder that vLLM and transformers load."""
+        self.loaded.model.save_pretrained(folder, safe_serialization=True)
+
+    def save_state(self) -> None:
+        """Write what the run needs to go on, under a name that is whole or absent."""
+        tensors: dict[str, torch.Tensor] = {}
+        for index, master in enumerate(self._master):
+            tensors[f"{index}.master"] = master
+            for key, value in self._optimizer.state[master].items():
+                tensors[f"{index}.{key}"] = value
+        validation = self.last_validation
+        facts: Mapping[str, str] = {
+            "step": str(self.step),
+            "tokens": str(self.tokens),
+            "last_loss": repr(self.last_loss),
+            "validation_loss": repr(validation.loss) if validation else "",
+            "validation_accuracy": repr(validation.accuracy) if validation else "",
+        }
+        self.state_folder.mkdir(parents=True, exist_ok=True)
+        part = self.state_folder / "state.part"
+        save_file(tensors, part, metadata=dict(facts))
+        part.replace(self._state_file)
+
+    def load_state(self) -> bool:
+        """Go on from a saved state, if there is one; return whether there was."""
+        if not self._state_file.is_file():
+            return False
+        from safetensors import safe_open
+
+        with safe_open(self._state_file, framework="pt") as file:
+            facts: dict[str, str] = file.metadata()
+        tensors = load_file(self._state_file, device=str(self.loaded.device))
+        for index, master in enumerate(self._master):
+            master.copy_(tensors[f"{index}.master"])
+            state: dict[str, Any] = {
+                key.partition(".")[2]: value for key, value in tensors.items() if key.startswith(f"{index}.")
+            }
+            del state["master"]
+            if "step" in state:
+                state["step"] = state["step"].to("cpu" if self.loaded.device.type == "cpu" else self.loaded.device)
+            self._optimizer.state[master] = state
+        self._copy_to_model()
+        self.step, self.tokens, self.last_loss = int(facts["step"]), int(facts["tokens"]), float(facts["last_loss"])
+        if facts["validation_loss"]:
+            self.last_validation = Measurement(
+                loss=float(facts["validation_loss"]), accuracy=float(facts["validation_accuracy"])
+            )
+        return True
+
+    @property
+    def _state_file(self) -> Path:
+        return self.state_folder / "state.safetensors"

@@ -1,0 +1,60 @@
+"""The worker process: holds the training lock, takes jobs in the order they were made, and trains them one by one.
+
+Started as `python -m finetune_kit.backends.local.worker HOME` by whoever makes a job or finds one without a worker.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from filelock import FileLock
+
+from finetune_kit.backends.local.home import Home
+from finetune_kit.backends.local.store import Store
+from finetune_kit.backends.protocol import JobFault
+from finetune_kit.errors import FinetuneKitError
+
+MOST_ATTEMPTS = 3
+"""A job whose workers die so often at the same step is given up."""
+_LOCK_POLL_SECONDS = 0.2
+
+
+def main(root: str) -> None:
+    """Train every job that waits, then end."""
+    home = Home(Path(root))
+    store = Store(home)
+    with FileLock(home.training_lock, poll_interval=_LOCK_POLL_SECONDS):
+        while (job_id := store.claim(most_attempts=MOST_ATTEMPTS)) is not None:
+            _run(home, store, job_id)
+
+
+def _run(home: Home, store: Store, job_id: str) -> None:
+    """One job; whatever goes wrong in it becomes its reason, and the next one is taken."""
+    from finetune_kit.backends.local.run import run_job
+
+    try:
+        run_job(home, store, job_id)
+    except FinetuneKitError as error:
+        _fail(store, job_id, JobFault(code=_code(error), message=str(error)))
+    except Exception as error:  # noqa: BLE001  the outermost edge: a job must never end without a reason
+        import traceback
+
+        traceback.print_exc()  # into the worker's log
+        reason = f"{type(error).__name__}: {error}. The traceback is in {home.worker_log}."
+        _fail(store, job_id, JobFault(code="engine_error", message=reason))
+
+
+def _fail(store: Store, job_id: str, fault: JobFault) -> None:
+    live = ["queued", "validating_files", "running"]
+    store.move(job_id, to="failed", of=live, message=f"Failed: {fault.message}", level="error", fault=fault)
+
+
+def _code(error: FinetuneKitError) -> str:
+    """The error's class as hosts write codes: `WeightsError` is `weights_error`."""
+    name = type(error).__name__
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

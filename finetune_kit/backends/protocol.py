@@ -1,0 +1,195 @@
+"""The one seam to the outside: what every place that trains and serves models must offer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, Protocol, TypeAlias
+
+from finetune_kit.cards import Hyperparameters, ModelCard
+from finetune_kit.hosts import HostProfile, Resolved
+from finetune_kit.records import JsonValue
+
+TERMINAL = frozenset({"succeeded", "failed", "cancelled"})
+"""Every other status is a live one: hosts add words of their own."""
+
+ChatMessages: TypeAlias = Sequence[Mapping[str, JsonValue]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSpec:
+    """What to train; files are ids that the backend gave."""
+
+    model: Resolved
+    training_file: str
+    validation_file: str | None = None
+    hyperparameters: Hyperparameters = field(default_factory=Hyperparameters)
+    suffix: str | None = None
+    seed: int = 0
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    card: ModelCard
+    """Goes with the model; the backend fills in its name, its dates and the values it chose."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFault:
+    """Why a job failed."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobState:
+    """A job as the backend sees it at one moment."""
+
+    id: str
+    status: str
+    """`validating_files`, `queued`, `running`, `paused`, then one of `TERMINAL`; hosts may say other words."""
+    model: str
+    created_at: datetime
+    finished_at: datetime | None = None
+    fine_tuned_model: str | None = None
+    fault: JobFault | None = None
+    trained_tokens: int | None = None
+    step: int | None = None
+    total_steps: int | None = None
+    seconds_left: float | None = None
+    """An estimate, while it runs."""
+    result_files: tuple[str, ...] = ()
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more will happen."""
+        return self.status in TERMINAL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened to a job."""
+
+    id: str
+    created_at: datetime
+    level: str
+    """`info`, `warn` or `error`."""
+    message: str
+    type: str = "message"
+    """`message` or `metrics`."""
+    data: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """A model as it was at one step of a job."""
+
+    id: str
+    name: str
+    """What to call."""
+    step: int
+    created_at: datetime
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """How to choose the next token; greedy where the temperature is 0."""
+
+    temperature: float = 0.0
+    max_tokens: int = 256
+    top_p: float = 1.0
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generation:
+    """What a model wrote."""
+
+    text: str
+    """Up to the stop sequence, which is not part of it."""
+    finish_reason: Literal["stop", "length"]
+    prompt_tokens: int
+    completion_tokens: int
+
+
+class Backend(Protocol):
+    """A place that trains and serves models. It holds credentials and vendor words, and no policy.
+
+    Every method raises only what `finetune_kit.errors` names. `finetune_kit.testing.check_backend` tries a backend.
+    """
+
+    @property
+    def profile(self) -> HostProfile:
+        """The host's limits and models."""
+        ...
+
+    def resolve(self, model: str) -> Resolved:
+        """What `model` means here, an alias or an earlier fine-tuned model included; else `UnknownModelError`."""
+        ...
+
+    def preflight(self, model: Resolved) -> None:
+        """Raise what would stop a job from starting, before anything is uploaded."""
+        ...
+
+    def upload(self, lines: Iterable[bytes], *, filename: str) -> str:
+        """Store a file of JSON lines, given without line ends; return its id."""
+        ...
+
+    def file_content(self, file_id: str) -> bytes:
+        """A stored file's bytes."""
+        ...
+
+    def start(self, spec: JobSpec) -> JobState:
+        """Create a job and return without waiting for it."""
+        ...
+
+    def job(self, job_id: str) -> JobState:
+        """A job now, or `JobNotFoundError`."""
+        ...
+
+    def jobs(self) -> list[JobState]:
+        """All jobs, the newest first."""
+        ...
+
+    def events(self, job_id: str, *, after: str | None = None) -> list[Event]:
+        """A job's events, the oldest first, from behind the event with the id `after`."""
+        ...
+
+    def checkpoints(self, job_id: str) -> list[Checkpoint]:
+        """A job's checkpoints, the oldest first."""
+        ...
+
+    def cancel(self, job_id: str) -> JobState:
+        """Ask a job to stop; it ends as cancelled soon after, or is finished already."""
+        ...
+
+    def pause(self, job_id: str) -> JobState:
+        """Ask a job to stop for now."""
+        ...
+
+    def resume(self, job_id: str) -> JobState:
+        """Queue a paused job again."""
+        ...
+
+    def card(self, model: str) -> ModelCard:
+        """A model's card, or `UnknownModelError`."""
+        ...
+
+    def complete(self, model: str, prompts: Sequence[str], sampling: Sampling) -> list[Generation]:
+        """Go on from each prompt, which is taken as it is."""
+        ...
+
+    def chat(self, model: str, conversations: Sequence[ChatMessages], sampling: Sampling) -> list[Generation]:
+        """Answer each conversation."""
+        ...
+
+    def rank(self, model: str, prompts: Sequence[str], completions: Sequence[str]) -> list[list[float]]:
+        """For each prompt, how probable each of `completions` is among them; each list sums to 1."""
+        ...
+
+    def rank_chat(self, model: str, conversations: Sequence[ChatMessages], answers: Sequence[str]) -> list[list[float]]:
+        """The same for an assistant's answers to conversations."""
+        ...

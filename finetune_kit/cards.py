@@ -1,0 +1,69 @@
+"""The model card: everything that must stay with a fine-tuned model so that nobody calls it wrongly."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from finetune_kit.records import Kind
+from finetune_kit.templates import PromptTemplate
+
+SCHEMA_VERSION = 1
+
+
+class DataFingerprint(BaseModel):
+    """Which examples a model learned from or was measured on."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    rows: int
+    sha256: str
+    """Of the file as it was given to the backend."""
+
+
+class Hyperparameters(BaseModel):
+    """How a model was trained; None means the backend's own rule, which its card then replaces by the value taken."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    n_epochs: int = 4
+    batch_size: int | None = None
+    learning_rate_multiplier: float | None = None
+    prompt_loss_weight: float | None = None
+
+
+class ModelCard(BaseModel):
+    """A model's papers; `ModelClient` obeys them.
+
+    A card without a template belongs to a model that takes chat messages.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    schema_version: int = SCHEMA_VERSION
+    name: str = ""
+    """What to call; empty until the training has succeeded."""
+    base: str
+    """The model that was really trained."""
+    requested_model: str
+    """The model that was asked for; differs from `base` where the backend has a stand-in for it."""
+    backend: str = "local"
+    kind: Kind
+    template: PromptTemplate | None = None
+    labels: tuple[str, ...] = ()
+    """The closed set of completions, where the training data looked like a classification."""
+    training: DataFingerprint | None = None
+    validation: DataFingerprint | None = None
+    hyperparameters: Hyperparameters = Field(default_factory=Hyperparameters)
+    method: Literal["supervised"] = "supervised"
+    seed: int = 0
+    leak_report: str = ""
+    """How training and validation data overlap, in words."""
+    job_id: str = ""
+    created_at: datetime | None = None
+    scores: dict[str, float] = Field(default_factory=dict[str, float])
+    """The last losses and accuracies that the training measured."""
+    versions: dict[str, str] = Field(default_factory=dict[str, str])
+    """Library versions that made the model."""

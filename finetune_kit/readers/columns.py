@@ -1,0 +1,132 @@
+"""Which column is the prompt and which the completion: as named, or guessed from a documented list."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from finetune_kit.errors import ColumnError, ParameterError
+
+PAIRS = (
+    ("prompt", "completion"),
+    ("prompt", "response"),
+    ("prompt", "answer"),
+    ("question", "answer"),
+    ("questions", "answers"),
+    ("q", "a"),
+    ("instruction", "output"),
+    ("instruction", "response"),
+    ("input", "output"),
+    ("query", "response"),
+    ("query", "answer"),
+    ("text", "label"),
+    ("text", "category"),
+    ("text", "intent"),
+    ("text", "class"),
+    ("utterance", "intent"),
+    ("message", "label"),
+    ("sentence", "label"),
+    ("问题", "答案"),
+    ("问题", "回答"),
+    ("提问", "回答"),
+    ("问", "答"),
+    ("指令", "输出"),
+    ("输入", "输出"),
+    ("文本", "标签"),
+    ("文本", "类别"),
+    ("内容", "标签"),
+)
+"""Names that are taken for prompt and completion when none are given; the first pair that is there wins."""
+
+_NAMES_SHOWN = 30
+_NAME_LENGTH = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """The columns that became prompt and completion."""
+
+    prompt: str
+    completion: str
+    notes: tuple[str, ...] = ()
+
+    def as_mapping(self) -> dict[str, str]:
+        """Field to column."""
+        return {"prompt": self.prompt, "completion": self.completion}
+
+
+def choose_fields(
+    names: Sequence[str], *, prompt: str | None, completion: str | None, where: str, by_position: bool = True
+) -> Fields:
+    """The two columns among `names`; `ColumnError` beginning with `where` when they are not there.
+
+    Without names they are guessed from `PAIRS`; failing that, and `by_position`, two columns are taken in their order.
+    """
+    chosen_prompt = None if prompt is None else _named(prompt, names, parameter="prompt", where=where)
+    chosen_completion = None if completion is None else _named(completion, names, parameter="completion", where=where)
+    if chosen_prompt is None or chosen_completion is None:
+        chosen = _guessed(names, chosen_prompt, chosen_completion, by_position=by_position)
+        if chosen is None:
+            missing = [name for name, column in (("prompt=", prompt), ("completion=", completion)) if column is None]
+            raise ColumnError(
+                f"{where}: which columns are prompt and completion is not clear from their names: {shown(names)}. "
+                f"Pass {' and '.join(missing)}.",
+                path=where,
+            )
+        return chosen
+    if chosen_prompt == chosen_completion:
+        raise ParameterError(
+            f"prompt= and completion= both name the column {chosen_prompt!r}. Name two columns.", parameter="completion"
+        )
+    return Fields(chosen_prompt, chosen_completion)
+
+
+def shown(names: Sequence[str]) -> str:
+    """The names for a message, shortened where they are many or long."""
+    if not names:
+        return "none"
+    parts = [repr(name if len(name) <= _NAME_LENGTH else f"{name[:_NAME_LENGTH]}…") for name in names[:_NAMES_SHOWN]]
+    more = len(names) - _NAMES_SHOWN
+    return ", ".join(parts) + (f" and {more} more" if more > 0 else "")
+
+
+def _fold(name: str) -> str:
+    return name.strip().casefold()
+
+
+def _find(wanted: str, names: Sequence[str]) -> str | None:
+    if wanted in names:
+        return wanted
+    alike = [name for name in names if _fold(name) == _fold(wanted)]
+    return alike[0] if len(alike) == 1 else None
+
+
+def _named(wanted: str, names: Sequence[str], *, parameter: str, where: str) -> str:
+    found = _find(wanted, names)
+    if found is not None:
+        return found
+    folded = {_fold(name): name for name in names}
+    close = difflib.get_close_matches(_fold(wanted), folded, n=1)
+    meant = f" Did you mean {parameter}={folded[close[0]]!r}?" if close else f" Pass {parameter}= with one of them."
+    raise ColumnError(f"{where}: there is no column {wanted!r}. The columns are: {shown(names)}.{meant}", path=where)
+
+
+def _guessed(names: Sequence[str], prompt: str | None, completion: str | None, *, by_position: bool) -> Fields | None:
+    known = [(_find(first, names), _find(second, names)) for first, second in PAIRS]
+    for first, second in known:
+        if first and second and prompt in (None, first) and completion in (None, second):
+            return Fields(first, second, notes=_told(first, second, "by their names"))
+    if len(names) == 2 and by_position:
+        orders = [(names[0], names[1]), (names[1], names[0])]  # the second only where one of them was named
+        for first, second in orders:
+            if prompt in (None, first) and completion in (None, second):
+                return Fields(first, second, notes=_told(first, second, "as there are just two"))
+    return None
+
+
+def _told(prompt: str, completion: str, why: str) -> tuple[str, ...]:
+    if (prompt, completion) == PAIRS[0]:
+        return ()
+    guess = f"Column {shown([prompt])} was taken as prompt and {shown([completion])} as completion, {why}."
+    return (f"{guess} Pass prompt= and completion= to choose.",)

@@ -1,0 +1,131 @@
+"""What every reader does with its rows: keep the good, collect the refused, and account for all of them."""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from finetune_kit._canonical import kind_of
+from finetune_kit.errors import ColumnError, DataError, EmptyDataError, FormatError, RowError
+from finetune_kit.records import Example, Kind
+from finetune_kit.rows import Refusal, Rows, RowsBuilder, Source
+
+REFUSALS_KEPT = 1000
+_TEXT_LENGTH = 200
+_REASONS_SHOWN = 3
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _TEXT_LENGTH
+
+
+@dataclass(frozen=True, slots=True)
+class ReadResult:
+    """The rows, and how they were understood."""
+
+    rows: Rows
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Understanding:
+    """The part of `Source` that a reader knows and the intake does not."""
+
+    format: str
+    columns: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+    encoding: str | None = None
+    confidence: float | None = None
+    bom: bool = False
+    delimiter: str | None = None
+
+
+class Intake:
+    """Takes rows one by one; the first good one decides the kind of all."""
+
+    def __init__(self, path: str | None) -> None:
+        self._path = path
+        self._builder: RowsBuilder | None = None
+        self._refused = 0
+        self._refusals: list[Refusal] = []
+
+    def accept(self, example: Example, *, line: int, raw: object) -> None:
+        """Keep a row, or refuse it where it cannot be kept."""
+        if self._builder is None:
+            self._builder = RowsBuilder(kind_of(example), path=self._path)
+        try:
+            if kind_of(example) != self._builder.kind:
+                raise _mixed(kind_of(example), self._builder.kind)
+            self._builder.add(example, line=line)
+        except RowError as error:
+            if not len(self._builder):
+                self._builder = None
+            self.refuse(error, line=line, raw=raw)
+
+    def refuse(self, error: RowError, *, line: int, raw: object) -> None:
+        """Count a row that cannot be read, and remember the first thousand."""
+        self._refused += 1
+        if len(self._refusals) < REFUSALS_KEPT:
+            self._refusals.append(Refusal(line, error.column, error.code, str(error), error.hint, _excerpt(raw)))
+
+    @property
+    def rows_in(self) -> int:
+        """Rows seen so far."""
+        return self._refused + (len(self._builder) if self._builder else 0)
+
+    @property
+    def kind(self) -> Kind | None:
+        """The kind of the first good row."""
+        return self._builder.kind if self._builder else None
+
+    def finish(self, understanding: Understanding) -> ReadResult:
+        """The result; an error where there is nothing good in it."""
+        if self._builder is None:
+            raise self._nothing_good()
+        rows = self._builder.build()
+        source = Source(
+            path=self._path,
+            format=understanding.format,
+            encoding=understanding.encoding,
+            confidence=understanding.confidence,
+            bom=understanding.bom,
+            delimiter=understanding.delimiter,
+            rows_read=len(rows),
+            rows_refused=self._refused,
+            refusals=tuple(self._refusals),
+            columns=understanding.columns,
+            notes=understanding.notes,
+        )
+        return ReadResult(rows, source)
+
+    def _nothing_good(self) -> DataError:
+        where = self._path or "The records"
+        if not self._refused:
+            return EmptyDataError(f"{where}: there are no rows. Check where they come from.", path=self._path)
+        told = [
+            f"{'row' if self._path else 'record'} {refusal.line}: {refusal.reason}. {refusal.hint}".rstrip(". ") + "."
+            for refusal in self._refusals[:_REASONS_SHOWN]
+        ]
+        missing = all(refusal.code == "missing_field" for refusal in self._refusals)
+        kind = ColumnError if missing else FormatError
+        return kind(
+            f"{where}: none of the {self._refused:,} rows could be read. " + " ".join(told),
+            path=self._path,
+            row=self._refusals[0].line,
+        )
+
+
+def _mixed(kind: Kind, expected: Kind) -> RowError:
+    return RowError(
+        f"this is a {kind} row, but the rows before it are {expected} rows",
+        code="mixed_kinds",
+        hint="Put the two kinds into two files",
+    )
+
+
+def _excerpt(raw: object) -> str:
+    if isinstance(raw, bytes):
+        return raw[: 4 * _TEXT_LENGTH].decode("utf-8", "backslashreplace").rstrip("\r\n")[:_TEXT_LENGTH]
+    if isinstance(raw, str):
+        return raw[: _TEXT_LENGTH + 2].rstrip("\r\n")[:_TEXT_LENGTH]
+    return _SHORT.repr(raw)[:_TEXT_LENGTH]

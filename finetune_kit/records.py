@@ -1,0 +1,68 @@
+"""The kinds of training example, and their one canonical form on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal, TypeAlias
+
+JsonValue: TypeAlias = "str | int | float | bool | list[JsonValue] | dict[str, JsonValue] | None"
+Kind: TypeAlias = Literal["completion", "chat"]
+Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool", "function"]
+
+_NO_METADATA: Mapping[str, JsonValue] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionExample:
+    """A prompt and the completion that the model should learn to give.
+
+    The texts are the user's own: separator, stop sequence and leading space are added by `PromptTemplate`, never here.
+    """
+
+    prompt: str
+    completion: str
+    metadata: Mapping[str, JsonValue] = field(default_factory=lambda: _NO_METADATA)
+    """Other columns of the row: for grouping and stratifying, never trained on."""
+
+    kind: ClassVar[Literal["completion"]] = "completion"
+
+    def content(self) -> dict[str, JsonValue]:
+        """What is trained on, as the JSON object that hosts take."""
+        return {"prompt": self.prompt, "completion": self.completion}
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: str
+    """One of `Role`; kept as it was read, so that a validator can report another one."""
+    content: str | None
+    """The text; None where an assistant turn is only tool calls."""
+    more: Mapping[str, JsonValue] = field(default_factory=lambda: _NO_METADATA)
+    """Other keys of the message, such as `weight`, `name` or `tool_calls`, exactly as read."""
+
+    def as_json(self) -> dict[str, JsonValue]:
+        """The JSON object that hosts take."""
+        return {"role": self.role, "content": self.content, **self.more}
+
+
+@dataclass(frozen=True, slots=True)
+class ChatExample:
+    """A conversation; the model learns the assistant's turns."""
+
+    messages: tuple[Message, ...]
+    more: Mapping[str, JsonValue] = field(default_factory=lambda: _NO_METADATA)
+    """Keys that hosts define beside `messages`: `tools`, `parallel_tool_calls`, `functions`; exactly as read."""
+    metadata: Mapping[str, JsonValue] = field(default_factory=lambda: _NO_METADATA)
+    """Other keys of the row: for grouping and stratifying, never trained on."""
+
+    kind: ClassVar[Literal["chat"]] = "chat"
+
+    def content(self) -> dict[str, JsonValue]:
+        """What is trained on, as the JSON object that hosts take."""
+        return {"messages": [message.as_json() for message in self.messages], **self.more}
+
+
+Example: TypeAlias = CompletionExample | ChatExample

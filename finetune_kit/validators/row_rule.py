@@ -1,0 +1,72 @@
+"""A plain function as a rule."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Generic, TypeVar, cast, get_type_hints
+
+from finetune_kit.records import ChatExample, CompletionExample, Example
+from finetune_kit.rows import Batch
+from finetune_kit.validators.issue import Issue, Severity
+
+ExampleT = TypeVar("ExampleT", bound=Example)
+
+
+@dataclass(frozen=True, slots=True)
+class RowRule(Generic[ExampleT]):
+    """A `Validator` around a function of one example; called like a function it still is that function."""
+
+    code: str
+    function: Callable[[ExampleT], str | None]
+    severity: Severity
+    hint: str
+    kind: type[Example] | None
+    """The only kind of example that the function takes, by its annotation; None for every kind."""
+
+    def __call__(self, example: ExampleT) -> str | None:
+        return self.function(example)
+
+    def check(self, batch: Batch) -> Iterable[Issue]:
+        """The function's findings, one row at a time."""
+        found: list[Issue] = []
+        for row, example in enumerate(batch.examples, batch.start):
+            if self.kind is None or isinstance(example, self.kind):
+                message: object = self.function(cast("ExampleT", example))
+                if message is not None:
+                    found.append(self._issue(message, row))
+        return found
+
+    def _issue(self, message: object, row: int) -> Issue:
+        if not isinstance(message, str):
+            raise TypeError(f"a rule returns None or a message, not {type(message).__name__}")
+        return Issue(self.code, self.severity, message, row=row, hint=self.hint)
+
+
+def row_validator(
+    code: str, *, severity: Severity = Severity.ERROR, hint: str = ""
+) -> Callable[[Callable[[ExampleT], str | None]], RowRule[ExampleT]]:
+    """Make a rule of a function that returns a message for a bad example, and None for a good one.
+
+    A function whose parameter is annotated `CompletionExample` or `ChatExample` sees only examples of that kind.
+
+        @row_validator("no_links")
+        def no_links(example: CompletionExample) -> str | None:
+            return "the completion holds a link" if "http" in example.completion else None
+    """
+
+    def decorate(function: Callable[[ExampleT], str | None]) -> RowRule[ExampleT]:
+        return RowRule(code, function, severity, hint, _only_kind(function))
+
+    return decorate
+
+
+def _only_kind(function: Callable[[ExampleT], str | None]) -> type[Example] | None:
+    try:
+        hints = get_type_hints(function)
+        first = next(iter(inspect.signature(function).parameters), None)
+    except (NameError, TypeError, ValueError):  # names under TYPE_CHECKING, or a callable that cannot be inspected
+        return None
+    annotated = hints.get(first) if first is not None else None
+    return annotated if annotated in (CompletionExample, ChatExample) else None

@@ -1,0 +1,164 @@
+"""All rules over all examples, in one pass."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol, TypeVar
+
+from finetune_kit.errors import ParameterError
+from finetune_kit.rows import Batch, Origin, Rows, Source
+from finetune_kit.validators.issue import Issue, Severity
+from finetune_kit.validators.protocols import AnyValidator, SetCheck, SetValidator, Validator
+from finetune_kit.validators.report import Report, ReportBuilder
+
+T = TypeVar("T")
+
+_ERROR_TEXT_LIMIT = 200
+
+
+def validate(rows: Rows, validators: Sequence[AnyValidator], *, source: Source | None = None) -> Report:
+    """Run the rules over the examples; rows that `source` could not read are errors too.
+
+    A rule that raises becomes one error that names it, and the others go on.
+    """
+    runs = [_start(validator) for validator in validators]
+    builder = ReportBuilder(origin=lambda row: rows.origin(row) if 0 <= row < len(rows) else None)
+    if source is not None:
+        _take_refusals(builder, source)
+    for batch in rows.batches():
+        for run in runs:
+            builder.extend(run.see(batch))
+    for run in runs:
+        builder.extend(run.finish())
+    return builder.build(rows=len(rows))
+
+
+def _take_refusals(builder: ReportBuilder, source: Source) -> None:
+    for refusal in source.refusals:
+        origin = Origin(source.path, refusal.line)
+        field = None if refusal.column is None else f"column {refusal.column}"
+        unread = Issue(refusal.code, Severity.ERROR, refusal.reason, origin=origin, field=field, hint=refusal.hint)
+        builder.extend([unread])
+    if unnamed := source.rows_refused - len(source.refusals):
+        message = "more rows could not be read, beyond those that are named"
+        builder.count_more(Issue("rows_refused", Severity.ERROR, message), unnamed)
+
+
+class _Run(Protocol):
+    def see(self, batch: Batch) -> Iterable[Issue]: ...
+    def finish(self) -> Iterable[Issue]: ...
+
+
+def _start(validator: AnyValidator) -> _Run:
+    if isinstance(validator, Validator) and not isinstance(validator, type):
+        return _RowRun(validator, _Failure(validator.code))
+    if isinstance(validator, SetValidator) and not isinstance(validator, type):
+        return _SetRun(validator)
+    # The types forbid it, but most people run no type checker, and a class is easily passed for its instance.
+    raise ParameterError(
+        f"{validator!r} is not a validator. Pass an object with a `code` and `check(batch)` or `start()`, "
+        "such as EmptyCompletion(), or a function decorated with @row_validator.",
+        parameter="validators",
+    )
+
+
+@dataclass(slots=True)
+class _Failure:
+    """Counts what one rule raised."""
+
+    code: str
+    first: str = ""
+    first_row: int | None = None
+    times: int = 0
+
+    def guard(self, call: Callable[[], T], row: int | None) -> T | None:
+        """The call's result, or None where it raises."""
+        try:
+            return call()
+        except Exception as error:  # noqa: BLE001 - a rule may be anybody's code: this is the edge between it and ours
+            self.note(error, row)
+            return None
+
+    def note(self, error: Exception, row: int | None) -> None:
+        if not self.times:
+            text = traceback.format_exception_only(error)[-1].strip()
+            self.first = text if len(text) <= _ERROR_TEXT_LIMIT else text[:_ERROR_TEXT_LIMIT] + "…"
+            self.first_row = row
+        self.times += 1
+
+    def issues(self) -> list[Issue]:
+        """One finding that names the rule, if it raised at all."""
+        if not self.times:
+            return []
+        often = "" if self.times == 1 else f" {self.times:,} times, first with"
+        message = f"the rule {self.code!r} itself raised{often} {self.first}"
+        hint = "Correct the rule, or leave it out of `validators`; the other rules were checked."
+        return [Issue("validator_failed", Severity.ERROR, message, row=self.first_row, hint=hint)]
+
+
+@dataclass(frozen=True, slots=True)
+class _RowRun:
+    validator: Validator
+    failure: _Failure
+
+    def see(self, batch: Batch) -> list[Issue]:
+        try:
+            return self._check(batch)
+        except Exception as error:  # noqa: BLE001 - as in `_Failure.guard`; now find the rows that it raises on
+            failed_before = self.failure.times
+            found = self._one_by_one(batch)
+            if self.failure.times == failed_before:
+                self.failure.note(error, batch.start)
+            return found
+
+    def _check(self, batch: Batch) -> list[Issue]:
+        return list(_checked(self.validator.check(batch)))
+
+    def _one_by_one(self, batch: Batch) -> list[Issue]:
+        found: list[Issue] = []
+        for place in range(len(batch.examples)):
+            one = Batch(
+                start=batch.start + place,
+                examples=batch.examples[place : place + 1],
+                origins=batch.origins[place : place + 1],
+                digests=batch.digests[place : place + 1],
+            )
+            found += self.failure.guard(partial(self._check, one), one.start) or []
+        return found
+
+    def finish(self) -> list[Issue]:
+        return self.failure.issues()
+
+
+class _SetRun:
+    """A whole-set rule that has raised is not asked again: what it remembers may be damaged."""
+
+    def __init__(self, validator: SetValidator) -> None:
+        self._failure = _Failure(validator.code)
+        self._check: SetCheck | None = self._failure.guard(validator.start, None)
+
+    def see(self, batch: Batch) -> Iterator[Issue]:
+        return self._ask(lambda check: check.see(batch), batch.start)
+
+    def finish(self) -> Iterator[Issue]:
+        yield from self._ask(lambda check: check.finish(), None)
+        yield from self._failure.issues()
+
+    def _ask(self, question: Callable[[SetCheck], Iterable[Issue]], row: int | None) -> Iterator[Issue]:
+        if self._check is None:
+            return
+        try:
+            yield from _checked(question(self._check))
+        except Exception as error:  # noqa: BLE001 - as in `_Failure.guard`
+            self._failure.note(error, row)
+            self._check = None
+
+
+def _checked(issues: Iterable[object]) -> Iterator[Issue]:
+    for issue in issues:
+        if not isinstance(issue, Issue):
+            raise TypeError(f"a validator gives Issue objects, not {type(issue).__name__}")
+        yield issue
