@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import cast
 
+from finetune_kit._arguments import checked_seed, number, string, whole_number
 from finetune_kit.backends import Backend, Generation, Sampling, connect
 from finetune_kit.backends.protocol import ChatMessages
 from finetune_kit.cards import ModelCard
@@ -27,8 +29,8 @@ class Completion(str):
         made.generation = generation
         return made
 
-    def __getnewargs__(self) -> tuple[str, Generation]:
-        return str(self), self.generation
+    def __reduce__(self) -> tuple[type[Completion], tuple[str, Generation]]:
+        return type(self), (str(self), self.generation)
 
     @property
     def finish_reason(self) -> str:
@@ -92,18 +94,11 @@ class ModelClient:
     ) -> Completion:
         """The completion of a plain prompt; the template, and with it the stop sequence, is the model's own.
 
-        Greedy unless `temperature` (0 to 2) says otherwise. A model that takes chat messages gets the prompt as the user's.
+        Greedy unless `temperature` (0 to 2) says otherwise. A model that takes chat messages gets the prompt as the
+        user's.
         """
-        return self.complete_many(
-            [prompt],
-            temperature=temperature,
-            max_tokens=max_tokens,
-            top_p=top_p,
-            frequency_penalty=frequency_penalty,
-            presence_penalty=presence_penalty,
-            stop=stop,
-            seed=seed,
-        )[0]
+        sampling = _sampling(temperature, max_tokens, top_p, frequency_penalty, presence_penalty, stop, seed)
+        return self._complete([string("prompt", prompt)], sampling)[0]
 
     def complete_many(
         self,
@@ -118,26 +113,8 @@ class ModelClient:
         seed: int | None = None,
     ) -> list[Completion]:
         """The same for many prompts, which are answered together and several times faster."""
-        sampling = _sampling(
-            temperature=temperature,
-            max_tokens=max_tokens,
-            top_p=top_p,
-            frequency_penalty=frequency_penalty,
-            presence_penalty=presence_penalty,
-            stop=stop,
-            seed=seed,
-        )
-        template = self.card.template
-        for prompt in prompts:
-            _check_text(prompt, "prompt")
-        if not prompts:
-            return []
-        if template is None:
-            conversations = [_as_user(prompt) for prompt in prompts]
-            return [Completion(one.text, one) for one in self._backend.chat(self._name, conversations, sampling)]
-        rendered = [template.prompt(prompt) for prompt in prompts]
-        generations = self._backend.complete(self._name, rendered, _with_stop(sampling, template.stop))
-        return [Completion(template.parse(one.text), one) for one in generations]
+        sampling = _sampling(temperature, max_tokens, top_p, frequency_penalty, presence_penalty, stop, seed)
+        return self._complete(prompts, sampling)
 
     async def complete_async(
         self,
@@ -152,17 +129,8 @@ class ModelClient:
         seed: int | None = None,
     ) -> Completion:
         """`complete` without blocking the event loop."""
-        return await asyncio.to_thread(
-            self.complete,
-            prompt,
-            temperature=temperature,
-            max_tokens=max_tokens,
-            top_p=top_p,
-            frequency_penalty=frequency_penalty,
-            presence_penalty=presence_penalty,
-            stop=stop,
-            seed=seed,
-        )
+        sampling = _sampling(temperature, max_tokens, top_p, frequency_penalty, presence_penalty, stop, seed)
+        return (await asyncio.to_thread(self._complete, [string("prompt", prompt)], sampling))[0]
 
     def chat(
         self,
@@ -178,67 +146,68 @@ class ModelClient:
     ) -> Completion:
         """The answer to a conversation, given as messages with `role` and `content`.
 
-        A model that learned from prompts and completions has no notion of turns: it takes one user message and nothing else.
+        A model that learned from prompts and completions has no notion of turns: it takes one user message and nothing
+        else.
         """
+        sampling = _sampling(temperature, max_tokens, top_p, frequency_penalty, presence_penalty, stop, seed)
         _check_messages(messages)
         if self.card.template is None:
-            sampling = _sampling(
-                temperature=temperature,
-                max_tokens=max_tokens,
-                top_p=top_p,
-                frequency_penalty=frequency_penalty,
-                presence_penalty=presence_penalty,
-                stop=stop,
-                seed=seed,
-            )
-            (answer,) = self._backend.chat(self._name, [messages], sampling)
+            [answer] = self._backend.chat(self._name, [messages], sampling)
             return Completion(answer.text, answer)
         if len(messages) != 1 or messages[0]["role"] != "user":
             raise TemplateError(
                 f"{self._name} learned from prompts and completions and has no notion of turns. Pass one user message, "
                 "or train on examples with 'messages'."
             )
-        return self.complete(
-            str(messages[0]["content"]),
-            temperature=temperature,
-            max_tokens=max_tokens,
-            top_p=top_p,
-            frequency_penalty=frequency_penalty,
-            presence_penalty=presence_penalty,
-            stop=stop,
-            seed=seed,
-        )
+        return self._complete([str(messages[0]["content"])], sampling)[0]
 
     def classify(self, text: str, *, labels: Sequence[str] | None = None) -> Label:
         """The most probable label; by default among those that the model was trained on.
 
-        Only the labels can come out, and one pass through the model decides, where `complete` needs one for every token.
+        Only the labels can come out, and one pass through the model decides, where `complete` needs one for each token.
         """
-        return self.classify_many([text], labels=labels)[0]
+        return self.classify_many([string("text", text)], labels=labels)[0]
 
     def classify_many(self, texts: Sequence[str], *, labels: Sequence[str] | None = None) -> list[Label]:
         """The same for many texts, which go through the model together."""
         chosen = self._labels(labels)
-        for text in texts:
-            _check_text(text, "text")
-        if not texts:
+        asked = _texts("texts", texts)
+        if not asked:
             return []
         template = self.card.template
         if template is None:
-            ranked = self._backend.rank_chat(self._name, [_as_user(text) for text in texts], chosen)
+            ranked = self._backend.rank_chat(self._name, [_as_user(text) for text in asked], chosen)
         else:
-            prompts = [template.prompt(text) for text in texts]
+            prompts = [template.prompt(text) for text in asked]
             ranked = self._backend.rank(self._name, prompts, [template.completion(label) for label in chosen])
         return [_label(chosen, probabilities) for probabilities in ranked]
 
+    def _complete(self, prompts: Sequence[str], sampling: Sampling) -> list[Completion]:
+        asked = _texts("prompts", prompts)
+        template = self.card.template
+        if not asked:
+            return []
+        if template is None:
+            conversations = [_as_user(prompt) for prompt in asked]
+            return [Completion(one.text, one) for one in self._backend.chat(self._name, conversations, sampling)]
+        rendered = [template.prompt(prompt) for prompt in asked]
+        ended = replace(sampling, stop=(template.stop, *sampling.stop))
+        return [
+            Completion(template.parse(one.text), one) for one in self._backend.complete(self._name, rendered, ended)
+        ]
+
     def _labels(self, labels: Sequence[str] | None) -> Sequence[str]:
-        chosen = self.card.labels if labels is None else labels
-        if isinstance(chosen, str) or len(set(chosen)) != len(chosen) or len(chosen) < 2:
+        if labels is None:
+            if not self.card.labels:
+                raise ParameterError(
+                    f"{self._name} was not trained on a closed set of labels. Pass labels=, at least two, each once.",
+                    parameter="labels",
+                )
+            return self.card.labels
+        chosen = _texts("labels", labels)
+        if len(chosen) < 2 or len(set(chosen)) != len(chosen):
             raise ParameterError(
-                f"{self._name} was not trained on a closed set of labels. Pass labels=, at least two, each once."
-                if labels is None
-                else f"labels={labels!r} is not a choice: pass at least two, each once.",
-                parameter="labels",
+                f"labels={labels!r} is not a choice: pass at least two, each once.", parameter="labels"
             )
         return chosen
 
@@ -252,20 +221,7 @@ def _as_user(text: str) -> list[dict[str, JsonValue]]:
     return [{"role": "user", "content": text}]
 
 
-def _with_stop(sampling: Sampling, stop: str) -> Sampling:
-    return Sampling(
-        temperature=sampling.temperature,
-        max_tokens=sampling.max_tokens,
-        top_p=sampling.top_p,
-        frequency_penalty=sampling.frequency_penalty,
-        presence_penalty=sampling.presence_penalty,
-        stop=(stop, *sampling.stop),
-        seed=sampling.seed,
-    )
-
-
-def _sampling(
-    *,
+def _sampling(  # noqa: PLR0917 - the public calls hand all of them on, in the order of their signature
     temperature: float,
     max_tokens: int,
     top_p: float,
@@ -274,48 +230,39 @@ def _sampling(
     stop: str | Sequence[str] | None,
     seed: int | None,
 ) -> Sampling:
-    _check_range("temperature", temperature, 0, 2)
-    _check_range("top_p", top_p, 0, 1)
-    _check_range("frequency_penalty", frequency_penalty, -2, 2)
-    _check_range("presence_penalty", presence_penalty, -2, 2)
-    if max_tokens < 1:
-        raise ParameterError(f"max_tokens={max_tokens!r}: ask for at least 1.", parameter="max_tokens")
-    stops = (stop,) if isinstance(stop, str) else tuple(stop or ())
+    stops = [stop] if isinstance(stop, str) else _texts("stop", stop or ())
     if len(stops) > MAX_STOPS or not all(stops):
         raise ParameterError(
             f"stop={stop!r}: give at most {MAX_STOPS} sequences, none of them empty.", parameter="stop"
         )
     return Sampling(
-        temperature=temperature,
-        max_tokens=max_tokens,
-        top_p=top_p,
-        frequency_penalty=frequency_penalty,
-        presence_penalty=presence_penalty,
-        stop=stops,
-        seed=seed,
+        temperature=number("temperature", temperature, 0, 2),
+        max_tokens=whole_number("max_tokens", max_tokens, 1),
+        top_p=number("top_p", top_p, 0, 1),
+        frequency_penalty=number("frequency_penalty", frequency_penalty, -2, 2),
+        presence_penalty=number("presence_penalty", presence_penalty, -2, 2),
+        stop=tuple(stops),
+        seed=checked_seed(seed),
     )
 
 
-def _check_range(name: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        raise ParameterError(f"{name}={value!r}: give a number from {low} to {high}.", parameter=name)
+def _texts(name: str, values: object) -> list[str]:
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise ParameterError(f"{name} is {type(values).__name__}, not a list of strings.", parameter=name)
+    return [string(f"{name}[{place}]", value) for place, value in enumerate(cast("Iterable[object]", values))]
 
 
-def _check_text(text: object, name: str) -> None:
-    if not isinstance(text, str):
-        raise ParameterError(f"{name} is {type(text).__name__}, not text. Pass a string.", parameter=name)
-
-
-def _check_messages(messages: Sequence[object]) -> None:
-    if isinstance(messages, str) or not messages:
+def _check_messages(messages: object) -> None:
+    if isinstance(messages, str | Mapping) or not isinstance(messages, Sequence) or not messages:
         raise ParameterError(
             "messages is a list of at least one message with 'role' and 'content'.", parameter="messages"
         )
-    for number, message in enumerate(messages, start=1):
-        if not isinstance(message, Mapping) or not isinstance(message.get("role"), str):  # pyright: ignore[reportUnknownMemberType]
+    for place, message in enumerate(cast("Sequence[object]", messages)):
+        if not isinstance(message, Mapping):
             raise ParameterError(
-                f"message {number} is no object with 'role' and 'content': {type(message).__name__}.",
+                f"messages[{place}] is {type(message).__name__}, not an object with 'role' and 'content'.",
                 parameter="messages",
             )
-        if not isinstance(message.get("content"), str):  # pyright: ignore[reportUnknownMemberType]
-            raise ParameterError(f"message {number} has no text as 'content'.", parameter="messages")
+        parts = cast("Mapping[object, object]", message)
+        for key in ("role", "content"):
+            string(f"messages[{place}][{key!r}]", parts.get(key))

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import cast
 
+from finetune_kit._arguments import checked_seed, string
+from finetune_kit._limits import checked_hyperparameters, checked_suffix
 from finetune_kit.backends import Backend, JobSpec, connect
-from finetune_kit.cards import Hyperparameters, ModelCard
+from finetune_kit.cards import ModelCard
 from finetune_kit.errors import ParameterError
 from finetune_kit.formats import rendered_lines
-from finetune_kit.hosts import FINE_TUNED_PREFIX, HostProfile
+from finetune_kit.hosts import FINE_TUNED_PREFIX, Resolved
 from finetune_kit.job import FineTuneJob
 from finetune_kit.labels import closed_labels
 from finetune_kit.leaks import LeakReport, leak_report
@@ -26,6 +30,7 @@ from finetune_kit.validators import (
     MinimumExamples,
     Report,
     check_disjoint,
+    row_validator,
     validate,
 )
 
@@ -51,7 +56,7 @@ class Dataset:
         encoding: str | None = None,
         delimiter: str | None = None,
     ) -> Dataset:
-        """Read a table with a header. Columns, encoding and delimiter are found out, and `source` tells them, unless given.
+        """Read a table with a header. Columns, encoding and delimiter are found out unless given; `source` tells them.
 
         Raises a `DataError` that names file and line; rows that cannot be read are kept in `source.refusals`.
         """
@@ -111,6 +116,10 @@ class Dataset:
     @property
     def labels(self) -> tuple[str, ...]:
         """The completions, sorted, where they look like labels of a closed set; else nothing."""
+        return self._labels
+
+    @cached_property
+    def _labels(self) -> tuple[str, ...]:
         return closed_labels(self._rows)
 
     def without_refused(self) -> Dataset:
@@ -119,7 +128,8 @@ class Dataset:
 
     def validate(self, validators: Sequence[AnyValidator] | None = None) -> Report:
         """Check every row, refused ones included, in one pass; by default with all of the library's rules."""
-        return validate(self._rows, DEFAULT if validators is None else validators, source=self._source)
+        rules = DEFAULT if validators is None else _as_rules(validators)
+        return validate(self._rows, rules, source=self._source)
 
     def split(
         self,
@@ -164,30 +174,48 @@ class Split:
 
     @property
     def leak_report(self) -> LeakReport | None:
-        """What training and validation share; None without a validation set."""
+        """What training and validation share, looked up in all their rows; None without a validation set."""
         return None if self.validation is None else leak_report(self.training.rows, self.validation.rows)
 
-    def validate(self, validators: Sequence[AnyValidator] = ()) -> Report:
-        """What `train` checks at its door: the essential rules on both sides, yours, and that the sides share nothing."""
-        report = self.training.validate((*ESSENTIAL, *validators))
-        if self.validation is not None:
-            if self.validation.kind != self.training.kind:
+    def validate(self, validators: Sequence[AnyValidator] | None = None) -> Report:
+        """What `train` checks: the essential rules and yours on all sides, and that training shares nothing."""
+        return self._inspect(_as_rules(validators))[0]
+
+    def _inspect(self, validators: Iterable[AnyValidator]) -> tuple[Report, LeakReport | None]:
+        """The report, and how validation overlaps with training, found in the same look."""
+        for name, side in self._held_out:
+            if side.kind != self.training.kind:
                 raise ParameterError(
-                    f"the training set holds {self.training.kind} examples and the validation set "
-                    f"{self.validation.kind} examples. Use one kind for both.",
-                    parameter="validation",
+                    f"the training set holds {self.training.kind} examples and the {name} set {side.kind} examples. "
+                    "Use one kind for both.",
+                    parameter=name,
                 )
-            rules = [rule for rule in (*ESSENTIAL, *validators) if not isinstance(rule, MinimumExamples)]
-            report = report.merge(self.validation.validate(rules))
-            report = report.merge(Report.collect(check_disjoint(self.training.rows, self.validation.rows)))
-        return report
+        rules = (*ESSENTIAL, *validators)
+        report = self.training.validate(rules)
+        rules = tuple(rule for rule in rules if not isinstance(rule, MinimumExamples))
+        leaks: LeakReport | None = None
+        for name, side in self._held_out:
+            shared = Report.collect(check_disjoint(self.training.rows, side.rows))
+            report = report.merge(side.validate(rules)).merge(shared)
+            if name == "validation":
+                leaks = LeakReport(
+                    exact=shared.counts.get("leak", 0),
+                    shared_prompts=shared.counts.get("shared_prompt", 0),
+                    validation_rows=len(side),
+                )
+        return report, leaks
+
+    @property
+    def _held_out(self) -> list[tuple[str, Dataset]]:
+        sides = (("validation", self.validation), ("test", self.test))
+        return [(name, side) for name, side in sides if side is not None]
 
     def train(
         self,
         model: str = "curie",
         *,
         backend: Backend | None = None,
-        validators: Sequence[AnyValidator] = (),
+        validators: Sequence[AnyValidator] | None = None,
         n_epochs: int = 4,
         batch_size: int | None = None,
         learning_rate_multiplier: float | None = None,
@@ -201,23 +229,25 @@ class Split:
         earlier fine-tuned model to train further. `batch_size`, `learning_rate_multiplier` and `prompt_loss_weight` are
         the backend's own choice if left out; the card tells what was taken. `suffix` becomes part of the model's name.
 
-        Raises `ValidationError` with one report of all faults in the data, `UnknownModelError`, `ParameterError`, or what
-        keeps the backend from working, such as `MissingExtraError`; nothing has been started then.
+        Raises `ValidationError` with one report of all faults in the data, `UnknownModelError`, `ParameterError`, or
+        what keeps the backend from working, such as `MissingExtraError`; nothing has been started then.
         """
         place = connect(backend)
-        settings = Hyperparameters.model_construct(  # unchecked: the checks below say more than pydantic's would
+        settings = checked_hyperparameters(
+            place.profile,
             n_epochs=n_epochs,
             batch_size=batch_size,
             learning_rate_multiplier=learning_rate_multiplier,
             prompt_loss_weight=prompt_loss_weight,
         )
-        _check_settings(settings, suffix, place.profile)
-        resolved = place.resolve(model)
-        self.validate(validators).raise_if_errors()
+        name = checked_suffix(place.profile, suffix)
+        chance = checked_seed(seed) or 0
+        resolved = place.resolve(string("model", model))
+        earlier = self._earlier(place, resolved)
+        report, leaks = self._inspect([*_as_rules(validators), *_template_rules(earlier)])
+        report.raise_if_errors()
         place.preflight(resolved)
-        earlier = place.card(resolved.model) if resolved.model.startswith(FINE_TUNED_PREFIX) else None
         template = self._template(earlier)
-        leaks = self.leak_report
         card = ModelCard(
             base=earlier.base if earlier is not None else resolved.model,
             requested_model=model,
@@ -226,74 +256,57 @@ class Split:
             template=template,
             labels=self.training.labels,
             hyperparameters=settings,
-            seed=seed or 0,
+            seed=chance,
             leak_report=leaks.summary() if leaks is not None else "",
         )
+        validation = None if self.validation is None else rendered_lines(self.validation.rows, template)
         spec = JobSpec(
             model=resolved,
             training_file=place.upload(rendered_lines(self.training.rows, template), filename="training.jsonl"),
-            validation_file=None
-            if self.validation is None
-            else place.upload(rendered_lines(self.validation.rows, template), filename="validation.jsonl"),
+            validation_file=None if validation is None else place.upload(validation, filename="validation.jsonl"),
             hyperparameters=settings,
-            suffix=suffix,
-            seed=seed or 0,
+            suffix=name,
+            seed=chance,
             card=card,
         )
         return FineTuneJob(place.start(spec), place)
 
-    def _template(self, earlier: ModelCard | None) -> PromptTemplate | None:
-        """Chosen over all sides, so that nothing in them can be mistaken for it; kept where a model is trained further."""
-        if earlier is not None and earlier.kind != self.training.kind:
+    def _earlier(self, place: Backend, resolved: Resolved) -> ModelCard | None:
+        """The card of the fine-tuned model that is trained further, if it is one."""
+        if not resolved.model.startswith(FINE_TUNED_PREFIX):
+            return None
+        earlier = place.card(resolved.model)
+        if earlier.kind != self.training.kind:
             raise ParameterError(
                 f"{earlier.name} learned from {earlier.kind} examples; these are {self.training.kind} examples. "
                 "Convert them, or start from a base model.",
                 parameter="model",
             )
+        return earlier
+
+    def _template(self, earlier: ModelCard | None) -> PromptTemplate | None:
+        """Chosen over all sides, so that none can hold it unnoticed; a model that is trained further keeps its own."""
         if self.training.kind == "chat":
             return None
         if earlier is not None:
             return earlier.template
-        sides = (side for side in (self.training, self.validation, self.test) if side is not None)
+        sides = (self.training, *(side for _, side in self._held_out))
         return PromptTemplate.choose(
             example for side in sides for example in side if isinstance(example, CompletionExample)
         )
 
 
-def _check_settings(settings: Hyperparameters, suffix: str | None, profile: HostProfile) -> None:
-    """Refuse what the host would refuse, before anything is uploaded."""
-    _check_whole("n_epochs", settings.n_epochs, profile.n_epochs_range)
-    if settings.batch_size is not None:
-        _check_whole("batch_size", settings.batch_size, profile.batch_size_range)
-    multiplier, most = settings.learning_rate_multiplier, profile.learning_rate_multiplier_max
-    if multiplier is not None and not (_is_number(multiplier) and 0 < multiplier <= most):
-        raise ParameterError(
-            f"learning_rate_multiplier={multiplier!r}: {profile.name!r} takes numbers above 0 and up to {most:g}; "
-            "0.02 to 0.2 are worth trying.",
-            parameter="learning_rate_multiplier",
-        )
-    weight = settings.prompt_loss_weight
-    if weight is not None and not (_is_number(weight) and 0 <= weight <= 1):
-        raise ParameterError(
-            f"prompt_loss_weight={weight!r}: give a number from 0 (prompts are not learned) to 1 (as completions).",
-            parameter="prompt_loss_weight",
-        )
-    if suffix is not None and not _good_suffix(suffix, profile.max_suffix_characters):
-        raise ParameterError(
-            f"suffix={suffix!r}: give 1 to {profile.max_suffix_characters} letters, digits, dashes or underscores.",
-            parameter="suffix",
-        )
+def _as_rules(validators: object) -> tuple[AnyValidator, ...]:
+    if validators is None:
+        return ()
+    # Most people run no type checker, and a single rule is easily passed as it is.
+    if not isinstance(validators, Iterable):
+        raise ParameterError(f"{validators!r} is not a list of rules. Put it into one.", parameter="validators")
+    return tuple(cast("Iterable[AnyValidator]", validators))
 
 
-def _check_whole(name: str, value: object, allowed: tuple[int, int]) -> None:
-    low, high = allowed
-    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise ParameterError(f"{name}={value!r}: give a whole number from {low} to {high}.", parameter=name)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _good_suffix(suffix: str, most: int) -> bool:
-    return 0 < len(suffix) <= most and all(letter.isalnum() or letter in "-_" for letter in suffix)
+def _template_rules(earlier: ModelCard | None) -> Iterator[AnyValidator]:
+    """The data must fit the template that a model already has."""
+    if earlier is not None and earlier.template is not None:
+        hint = "Change the text, or start from a base model: then a template is chosen that fits."
+        yield row_validator("template", hint=hint)(earlier.template.misfit)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
 
+from finetune_kit._arguments import number
 from finetune_kit.backends import Backend, Checkpoint, Event, JobState, connect
 from finetune_kit.cards import ModelCard
 from finetune_kit.client import ModelClient
@@ -20,7 +22,7 @@ from finetune_kit.errors import (
 )
 from finetune_kit.results import Results
 
-POLL_SECONDS = 0.5
+FIRST_POLL_SECONDS, POLL_SECONDS = 0.05, 0.5
 
 
 class FineTuneJob:
@@ -69,15 +71,17 @@ class FineTuneJob:
     def follow(self) -> Iterator[Event]:
         """Every event once, those to come included, until the job has ended."""
         last: str | None = None
-        while True:
-            ended = self.refresh().state.finished  # asked first: no event can come after the end that it saw
-            for event in self._backend.events(self.id, after=last):
+        for pause in _pauses():
+            with _Detaching(self.id):
+                ended = self.refresh().state.finished  # asked first: no event can come after the end that it saw
+                events = self._backend.events(self.id, after=last)
+            for event in events:
                 last = event.id
                 yield event
             if ended:
                 return
             with _Detaching(self.id):
-                time.sleep(POLL_SECONDS)
+                time.sleep(pause)
 
     def wait(
         self, timeout_seconds: float | None = None, *, on_progress: Callable[[JobState], None] | None = None
@@ -87,32 +91,31 @@ class FineTuneJob:
         Raises `JobFailedError` with the reason, `JobCancelledError`, or, after `timeout_seconds`, `WaitTimeoutError`.
         Ctrl-C raises `Detached`; the job goes on and can be attached again. `on_progress` is called at every look.
         """
-        deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
+        patience = _Patience(self.id, timeout_seconds)
         with _Detaching(self.id):
-            while not self._look(deadline, timeout_seconds, on_progress):
-                time.sleep(POLL_SECONDS)
+            for pause in _pauses():
+                if self._look(patience, on_progress):
+                    break
+                time.sleep(patience.at_most(pause))
         return self._succeeded()
 
     async def wait_async(
         self, timeout_seconds: float | None = None, *, on_progress: Callable[[JobState], None] | None = None
     ) -> FineTuneJob:
         """`wait` without blocking the event loop."""
-        deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
-        while not await asyncio.to_thread(self._look, deadline, timeout_seconds, on_progress):
-            await asyncio.sleep(POLL_SECONDS)
+        patience = _Patience(self.id, timeout_seconds)
+        for pause in _pauses():
+            if await asyncio.to_thread(self._look, patience, on_progress):
+                break
+            await asyncio.sleep(patience.at_most(pause))
         return self._succeeded()
 
-    def _look(
-        self, deadline: float | None, timeout_seconds: float | None, on_progress: Callable[[JobState], None] | None
-    ) -> bool:
+    def _look(self, patience: _Patience, on_progress: Callable[[JobState], None] | None) -> bool:
         state = self.refresh().state
         if on_progress is not None:
             on_progress(state)
-        if not state.finished and deadline is not None and time.monotonic() >= deadline:
-            raise WaitTimeoutError(
-                f"{self.id} is still {state.status!r} after {timeout_seconds:g} s; it goes on. Wait again, or cancel() it.",
-                job_id=self.id,
-            )
+        if not state.finished:
+            patience.check(state.status)
         return state.finished
 
     def _succeeded(self) -> FineTuneJob:
@@ -172,6 +175,35 @@ class FineTuneJob:
         if state.fine_tuned_model is None:
             raise BackendError(f"{self.id} has succeeded, but the backend names no model.")
         return state.fine_tuned_model
+
+
+def _pauses() -> Iterator[float]:
+    """Seconds between looks: the first ones soon, so that a short job is not waited for longer than it takes."""
+    pause = FIRST_POLL_SECONDS
+    while True:
+        yield pause
+        pause = min(2 * pause, POLL_SECONDS)
+
+
+class _Patience:
+    """How long a caller waits; for ever where no number of seconds is given."""
+
+    def __init__(self, job_id: str, seconds: float | None) -> None:
+        self._job_id = job_id
+        self._seconds = math.inf if seconds is None else number("timeout_seconds", seconds, 0, math.inf)
+        self._deadline = time.monotonic() + self._seconds
+
+    def at_most(self, pause: float) -> float:
+        """`pause`, or what is left of the time if that is less."""
+        return max(0.0, min(pause, self._deadline - time.monotonic()))
+
+    def check(self, status: str) -> None:
+        """Raise where the time has run out."""
+        if time.monotonic() >= self._deadline:
+            raise WaitTimeoutError(
+                f"{self._job_id} is {status!r} after {self._seconds:g} s; it goes on. Wait again, or cancel() it.",
+                job_id=self._job_id,
+            )
 
 
 class _Detaching:

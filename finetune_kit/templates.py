@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from itertools import count
 
 from finetune_kit.errors import TemplateError
@@ -41,25 +42,23 @@ class PromptTemplate:
 
     @classmethod
     def choose(cls, examples: Iterable[CompletionExample]) -> PromptTemplate:
-        """The first separator and stop sequence that occur nowhere in `examples`, in one pass over them."""
-        separators, stops = list(SEPARATORS), list(STOPS)
-        numbered_separator, numbered_stop = _numbered("\n\n### {} =>\n\n"), _numbered(" [END {}]")
-        spare_separator, spare_stop = next(numbered_separator), next(numbered_stop)
+        """The first separator and stop sequence that nothing in `examples` can be mistaken for, in one pass."""
+        separators, stops = [*map(_Mark.of, SEPARATORS)], [*map(_Mark.of, STOPS)]
+        numbered_separator = _Numbered("\n\n### {} =>\n\n", "### ", re.compile(r"### ([0-9]{1,18}) =>"))
+        numbered_stop = _Numbered(" [END {}]", "[END ", re.compile(r"\[END ([0-9]{1,18})\]"))
         leading_space = False
         for example in examples:
-            text = f"{example.prompt}\0{example.completion}"
-            if "\n" in example.prompt and SEPARATORS[0] in separators:
-                separators.remove(SEPARATORS[0])
-            separators = [separator for separator in separators if separator not in text]
-            stops = [stop for stop in stops if stop not in example.completion]
-            while spare_separator in text:
-                spare_separator = next(numbered_separator)
-            while spare_stop in example.completion:
-                spare_stop = next(numbered_stop)
+            prompt, completion = example.prompt, f" {example.completion}"  # with a space or without one, that will do
+            if "\n" in prompt:
+                separators = [mark for mark in separators if mark.text != SEPARATORS[0]]
+            separators = [mark for mark in separators if mark.head not in prompt and mark.tail not in completion]
+            stops = [mark for mark in stops if mark.head not in completion]
+            numbered_separator.see(example.prompt, example.completion)
+            numbered_stop.see(example.completion)
             leading_space = leading_space or _starts_a_word(example.completion)
         return cls(
-            separator=separators[0] if separators else spare_separator,
-            stop=stops[0] if stops else spare_stop,
+            separator=separators[0].text if separators else numbered_separator.unused(),
+            stop=stops[0].text if stops else numbered_stop.unused(),
             leading_space=leading_space,
         )
 
@@ -67,7 +66,7 @@ class PromptTemplate:
         """`text` as the model sees it; a prompt that was rendered already is refused rather than rendered twice."""
         if text.endswith(self.separator):
             raise TemplateError(
-                f"the prompt already ends with the separator {self.separator!r}, which this model's template adds itself. "
+                f"the prompt already ends with the separator {self.separator!r}, which this model's template adds. "
                 "Pass the plain text."
             )
         return text + self.separator
@@ -81,11 +80,54 @@ class PromptTemplate:
         text = generated.partition(self.stop)[0]
         return text.removeprefix(" ") if self.leading_space else text
 
+    def misfit(self, example: CompletionExample) -> str | None:
+        """Why this template cannot render `example` unmistakably; None for all examples that it was chosen over."""
+        if not _ends(self.separator, example.prompt):
+            return f"the prompt holds {self.separator!r}, the separator that ends every prompt for this model"
+        if self.parse(self.completion(example.completion)) != example.completion:
+            return f"the completion holds {self.stop!r}, the stop sequence that ends every completion for this model"
+        return None
 
-def _numbered(pattern: str) -> Iterator[str]:
-    # The spare is only reached where every candidate occurs in the data. A number that was passed over because of an
-    # early row stays passed over, so one pass is enough.
-    return (pattern.format(number) for number in count(1))
+
+def _ends(mark: str, text: str) -> bool:
+    """Whether `mark`, put behind `text`, is found there and no earlier, as it would be behind half a mark."""
+    return mark not in text + mark[:-1]
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """A mark, and the parts of it that a neighbour must not hold, lest the two make up one more mark where they meet.
+
+    A text that ends in "\\n\\n###" makes one with the beginning of "\\n\\n###\\n\\n", because that ends as it begins.
+    """
+
+    text: str
+    head: str
+    tail: str
+
+    @classmethod
+    def of(cls, text: str) -> _Mark:
+        """Without its longest end that is also its beginning."""
+        shared = next(size for size in range(len(text) - 1, -1, -1) if text.startswith(text[len(text) - size :]))
+        return cls(text=text, head=text[: len(text) - shared], tail=text[shared:])
+
+
+@dataclass(slots=True)
+class _Numbered:
+    """Marks without end, for data in which all others occur; which numbers are taken is known after the last text."""
+
+    pattern: str
+    begin: str
+    number: re.Pattern[str]
+    _taken: set[int] = field(default_factory=set[int])
+
+    def see(self, *texts: str) -> None:
+        for text in texts:
+            if self.begin in text:  # far quicker to find than the number, and rare
+                self._taken.update(map(int, self.number.findall(text)))
+
+    def unused(self) -> str:
+        return self.pattern.format(next(number for number in count(1) if number not in self._taken))
 
 
 def _starts_a_word(completion: str) -> bool:

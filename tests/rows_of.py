@@ -7,6 +7,12 @@ from collections.abc import Iterable, Mapping
 from finetune_kit.records import ChatExample, CompletionExample, JsonValue, Message
 from finetune_kit.rows import Rows, RowsBuilder
 
+PAIRS = (
+    *((f"Where is parcel {number}?", "track") for number in range(10)),
+    *((f"Give me the money for order {number} back", "refund") for number in range(10)),
+)
+"""Twenty questions with two labels, enough to train on."""
+
 
 def completions(*pairs: tuple[str, str], path: str | None = "support.csv") -> Rows:
     """Rows of prompt and completion; line 1 of the file is its header."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from finetune_kit.errors import ColumnError, ParameterError
+from finetune_kit.errors import ColumnError, FormatError, ParameterError
 
 PAIRS = (
     ("prompt", "completion"),
@@ -50,10 +51,36 @@ class Fields:
     prompt: str
     completion: str
     notes: tuple[str, ...] = ()
+    context: str | None = None
+    """A column whose text, where there is any, follows that of the prompt, as `input` follows `instruction`."""
 
     def as_mapping(self) -> dict[str, str]:
         """Field to column."""
         return {"prompt": self.prompt, "completion": self.completion}
+
+    def places(self, header: Sequence[str]) -> tuple[int, int, int | None]:
+        """The numbers of the columns of prompt, completion and context."""
+        context = None if self.context is None else header.index(self.context)
+        return header.index(self.prompt), header.index(self.completion), context
+
+
+def joined(prompt: str, context: str) -> str:
+    """The prompt with what belongs under it."""
+    return f"{prompt}\n{context}" if context else prompt
+
+
+def header_names(cells: Sequence[str], *, path: str, row: int) -> list[str]:
+    """The names of the columns, blank ones at the end left out, blank ones between called by their position."""
+    count = max((number for number, cell in enumerate(cells, 1) if cell.strip()), default=0)
+    names = [cell if cell.strip() else f"column {number}" for number, cell in enumerate(cells[:count], 1)]
+    twice = [name for name, times in Counter(names).items() if times > 1]
+    if twice:
+        raise FormatError(
+            f"{path} row {row}: the header has names more than once: {shown(twice)}. Rename or delete them.",
+            path=path,
+            row=row,
+        )
+    return names
 
 
 def choose_fields(
@@ -116,7 +143,8 @@ def _guessed(names: Sequence[str], prompt: str | None, completion: str | None, *
     known = [(_find(first, names), _find(second, names)) for first, second in PAIRS]
     for first, second in known:
         if first and second and prompt in (None, first) and completion in (None, second):
-            return Fields(first, second, notes=_told(first, second, "by their names"))
+            context = _find("input", names) if prompt is None and _fold(first) == "instruction" else None
+            return Fields(first, second, _told(first, second, "by their names", context=context), context)
     if len(names) == 2 and by_position:
         orders = [(names[0], names[1]), (names[1], names[0])]  # the second only where one of them was named
         for first, second in orders:
@@ -125,8 +153,9 @@ def _guessed(names: Sequence[str], prompt: str | None, completion: str | None, *
     return None
 
 
-def _told(prompt: str, completion: str, why: str) -> tuple[str, ...]:
+def _told(prompt: str, completion: str, why: str, *, context: str | None = None) -> tuple[str, ...]:
     if (prompt, completion) == PAIRS[0]:
         return ()
-    guess = f"Column {shown([prompt])} was taken as prompt and {shown([completion])} as completion, {why}."
+    taken = shown([prompt]) if context is None else f"{shown([prompt])}, with {shown([context])} on a new line,"
+    guess = f"Column {taken} was taken as prompt and {shown([completion])} as completion, {why}."
     return (f"{guess} Pass prompt= and completion= to choose.",)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import csv
 import os
 import threading
-from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from io import BufferedReader
 from typing import TextIO
 
 from finetune_kit.errors import EmptyDataError, FormatError, RowError
-from finetune_kit.readers.columns import Fields, choose_fields, shown
+from finetune_kit.readers.columns import Fields, choose_fields, header_names, joined, shown
 from finetune_kit.readers.delimiters import SNIFF_CHARACTERS, check_delimiter, sniff
 from finetune_kit.readers.encodings import decoded, detect, read_head
 from finetune_kit.readers.intake import Intake, ReadResult, Understanding
@@ -37,7 +37,21 @@ def read_csv(
     """
     check_delimiter(delimiter)
     name = os.fsdecode(path)
-    with open_source(path) as file, _long_cells():
+    with open_source(path) as file:
+        return pour_csv(file, name, prompt=prompt, completion=completion, encoding=encoding, delimiter=delimiter)
+
+
+def pour_csv(
+    file: BufferedReader,
+    name: str,
+    *,
+    prompt: str | None,
+    completion: str | None,
+    encoding: str | None,
+    delimiter: str | None,
+) -> ReadResult:
+    """Read the table in an open file."""
+    with _long_cells():
         text_encoding = detect(file, path=name, encoding=encoding)
         notes = text_encoding.notes
         if delimiter is None:
@@ -87,20 +101,14 @@ class _Table:
         except RowError as error:
             raise self._format_error(f"the header cannot be read: {error}. {error.hint}.") from error
         if cells[0].lstrip().startswith(('{"', "{'", "[{")):
-            raise self._format_error("this is JSON, not a table. Read it with Dataset.from_jsonl.")
-        while cells and not cells[-1].strip():
-            cells.pop()
-        names = [cell if cell.strip() else f"column {number}" for number, cell in enumerate(cells, 1)]
-        twice = [name for name, count in Counter(names).items() if count > 1]
-        if twice:
-            raise self._format_error(f"the header has names more than once: {shown(twice)}. Rename or delete them.")
-        return names
+            raise self._format_error("this is JSON, not a table. Read it with Dataset.from_file.")
+        return header_names(cells, path=self._path, row=self._start)
 
     def pour(self, header: Sequence[str], fields: Fields, *, into: Intake) -> None:
         """Hand over every record below the header."""
         width = len(header)
-        prompt, completion = header.index(fields.prompt), header.index(fields.completion)
-        others = [(number, name) for number, name in enumerate(header) if number not in (prompt, completion)]
+        prompt, completion, context = fields.places(header)
+        others = [(number, name) for number, name in enumerate(header) if number not in (prompt, completion, context)]
         while True:
             try:
                 cells = self._next_record()
@@ -108,6 +116,8 @@ class _Table:
                     _check_width(cells, width)
                 if any("\0" in cell for cell in cells):
                     raise _nul_error()
+                if context is not None:
+                    cells[prompt] = joined(cells[prompt], cells[context])
                 if others:
                     metadata = {name: cells[number] for number, name in others}
                     example = CompletionExample(cells[prompt], cells[completion], metadata)

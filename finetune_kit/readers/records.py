@@ -8,11 +8,14 @@ from typing import Any, cast
 from finetune_kit.errors import ParameterError, RowError
 from finetune_kit.readers.intake import Intake, ReadResult, Understanding
 from finetune_kit.readers.shapes import Shape, wrong_type
+from finetune_kit.readers.tables import is_table, read_table
 from finetune_kit.records import ChatExample, CompletionExample, Example
 
 
 def read_records(records: Iterable[object], *, prompt: str | None = None, completion: str | None = None) -> ReadResult:
-    """Read dicts as JSON Lines holds them, (prompt, completion) pairs, or `Example` objects."""
+    """Read dicts as JSON Lines holds them, (prompt, completion) pairs, `Example` objects, or a table in memory."""
+    if is_table(records):
+        return read_table(records, prompt=prompt, completion=completion)
     if isinstance(records, Mapping | str | bytes):
         raise ParameterError("Records come as an iterable of rows, not as one row or text. Put it into a list.")
     shape = Shape(prompt=prompt, completion=completion)

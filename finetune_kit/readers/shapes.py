@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from finetune_kit.errors import ColumnError, RowError
-from finetune_kit.readers.columns import Fields, choose_fields, shown
+from finetune_kit.readers.columns import Fields, choose_fields, joined, shown
 from finetune_kit.records import ChatExample, CompletionExample, Example, JsonValue, Kind, Message
+
+ROW_LISTS = frozenset({"messages", "conversations", "tools", "functions"})
+"""Keys of a row whose values are lists of objects: an object with one of them is a row, not a wrapper around rows."""
+
+_SPEAKERS = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system"}
+_SHAREGPT_NOTE = "The rows are sharegpt conversations: 'human' was read as user, 'gpt' as assistant."
+_ALPACA_LOST = ("history", "system")
 
 _HOST_KEYS = frozenset({"tools", "parallel_tool_calls", "functions", "function_call"})
 
@@ -20,23 +27,31 @@ class Shape:
         self._prompt = prompt
         self._completion = completion
         self._fields: Fields | None = None
+        self._turns: Literal["messages", "conversations"] = "messages"
 
     def columns(self, kind: Kind | None) -> dict[str, str]:
         """Which key became which field, in rows of `kind`."""
         if kind == "chat":
-            return {"messages": "messages"}
+            return {"messages": self._turns}
         return {} if self._fields is None else self._fields.as_mapping()
 
     def notes(self, kind: Kind | None) -> tuple[str, ...]:
         """What was guessed, in rows of `kind`."""
-        return () if kind == "chat" or self._fields is None else self._fields.notes
+        if kind == "chat":
+            return (_SHAREGPT_NOTE,) if self._turns == "conversations" else ()
+        return () if self._fields is None else self._fields.notes
 
     def example(self, row: Mapping[str, Any]) -> Example:
         """The example that `row` is; `RowError` where it is none."""
         fields = self._fields
         if fields is None or fields.prompt not in row:
-            if self._prompt is None and self._completion is None and "messages" in row:
-                return _conversation(row)
+            if self._prompt is None and self._completion is None:
+                if "messages" in row:
+                    return _conversation(row)
+                if "conversations" in row:
+                    conversation = _sharegpt(row)
+                    self._turns = "conversations"
+                    return conversation
             fields = fields or self._choose(row)
         example = _completion(row, fields)
         self._fields = fields  # only now: a row that was refused must not settle the columns of all others
@@ -94,8 +109,68 @@ def _completion(row: Mapping[str, Any], fields: Fields) -> CompletionExample:
         raise wrong_type(fields.completion, completion)
     if len(row) == 2:
         return CompletionExample(prompt, completion)
-    metadata = {key: value for key, value in row.items() if key not in (fields.prompt, fields.completion)}
+    taken = (fields.prompt, fields.completion, fields.context)
+    if fields.context is not None:
+        prompt = joined(prompt, _alpaca_context(row, fields.context))
+    metadata = {key: value for key, value in row.items() if key not in taken}
     return CompletionExample(prompt, completion, metadata)
+
+
+def _alpaca_context(row: Mapping[str, Any], key: str) -> str:
+    for lost in _ALPACA_LOST:
+        if row.get(lost):
+            raise RowError(
+                f"{lost!r} holds text that belongs to the conversation",
+                code="wrong_type",
+                hint="Write the row as 'messages', or name prompt= and completion= to do without it",
+            )
+    context = row.get(key)
+    if context is None or isinstance(context, str):
+        return context or ""
+    raise wrong_type(key, context)
+
+
+def _sharegpt(row: Mapping[str, Any]) -> ChatExample:
+    if not isinstance(row["conversations"], list | tuple):
+        raise wrong_type("conversations", row["conversations"], hint="It must be a list of objects with from and value")
+    turns = cast("Sequence[object]", row["conversations"])
+    messages = [_turn(turn, f"conversations[{number}]") for number, turn in enumerate(turns)]
+    system = row.get("system")
+    if system:
+        if not isinstance(system, str):
+            raise wrong_type("system", system)
+        messages.insert(0, Message("system", system))
+    if row.get("tools"):
+        raise RowError(
+            "'tools' of a sharegpt row cannot be read", code="wrong_type", hint="Write the row as 'messages'"
+        )
+    metadata = {key: value for key, value in row.items() if key not in ("conversations", "system", "tools")}
+    return ChatExample(tuple(messages), metadata=metadata)
+
+
+def _turn(turn: object, where: str) -> Message:
+    if not isinstance(turn, Mapping):
+        raise wrong_type(where, turn, hint="It must be an object with from and value")
+    turn = cast("Mapping[str, JsonValue]", turn)
+    if "from" not in turn and "role" in turn:
+        return _message(turn, where)
+    missing = [key for key in ("from", "value") if key not in turn]
+    if missing:
+        raise RowError(
+            f"{where}.{missing[0]} is missing; the turn has: {shown([str(key) for key in turn])}",
+            code="missing_field",
+            hint="Each turn has from (human, gpt or system) and value",
+        )
+    speaker, value = turn["from"], turn["value"]
+    if not isinstance(speaker, str) or speaker not in _SPEAKERS:
+        raise RowError(
+            f"{where}.from is {speaker!r}, not human, gpt or system",
+            code="wrong_type",
+            hint="Write rows with tool calls as 'messages'",
+        )
+    if not isinstance(value, str):
+        raise wrong_type(f"{where}.value", value)
+    return Message(_SPEAKERS[speaker], value, {key: item for key, item in turn.items() if key not in ("from", "value")})
 
 
 def _message(turn: object, where: str) -> Message:
@@ -108,12 +183,21 @@ def _message(turn: object, where: str) -> Message:
             code="missing_field",
             hint="Add system, user, assistant or tool",
         )
-    role, content = turn["role"], turn.get("content")
+    role, content = turn["role"], _plain(turn.get("content"))
     if not isinstance(role, str):
         raise wrong_type(f"{where}.role", role)
     if content is not None and not isinstance(content, str):
         raise wrong_type(f"{where}.content", content)
     return Message(role, content, {key: value for key, value in turn.items() if key not in ("role", "content")})
+
+
+def _plain(content: object) -> object:
+    """The text of a content that is one part of text; other parts are left as they are."""
+    match content:
+        case [{"type": "text", "text": str() as text, **more}] if not more:
+            return text
+        case _:
+            return content
 
 
 def _described(value: object) -> str:

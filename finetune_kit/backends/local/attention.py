@@ -1,23 +1,23 @@
 """Attention over packed rows: linear layers see one long row, attention sees each example in a padded block of its own.
 
-Registered with transformers under `NAME`; the layout travels through the model's forward as the keyword `packed_layout`.
-Where blocks are short, plain batched matrix products beat the CPU's fused kernel (measured: MEASURED speeds in
-`docs/benchmarks.md`); long blocks take the fused one, whose memory does not grow with the square of the length.
+Registered with transformers under `NAME`; the layout goes through the model's forward as the keyword `packed_layout`.
+Where blocks are short, plain batched matrix products beat the processor's fused kernel; long blocks take the fused one,
+whose memory does not grow with the square of the length.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
-
-import torch
-from torch.nn import functional
+from typing import TYPE_CHECKING, Any
 
 from finetune_kit.backends.local.packing import PackedRow
 
+if TYPE_CHECKING:
+    import torch
+
 NAME = "finetune_kit_packed"
 PACKABLE_MODEL_TYPES = frozenset({"llama", "qwen2", "qwen3"})
-"""Architectures whose attention is plain causal over the whole example; others train on padded rows."""
+"""Architectures whose attention is plain causal over the whole example; others train with one example in a row."""
 _SHORT_BLOCK = 512
 
 
@@ -35,6 +35,8 @@ class PackedLayout:
     @classmethod
     def of(cls, row: PackedRow, device: torch.device) -> PackedLayout:
         """The layout of one packed row."""
+        import torch
+
         block_length = row.block_length
         to_blocks = torch.zeros(len(row.lengths), block_length, dtype=torch.long)
         to_row = torch.zeros(len(row.tokens), dtype=torch.long)
@@ -48,24 +50,22 @@ class PackedLayout:
 
 
 def packed_attention(
-    module: torch.nn.Module,
+    _module: torch.nn.Module,
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
-    attention_mask: torch.Tensor | None,
+    _attention_mask: torch.Tensor | None,
     *,
     packed_layout: PackedLayout,
     scaling: float | None = None,
     **_ignored: object,
 ) -> tuple[torch.Tensor, None]:
-    """Causal attention within each block. Shapes: query (1, heads, row, size), key and value (1, key heads, row, size)."""
+    """Causal attention within each block. Shapes: (1, heads, row, size); keys and values may have fewer heads."""
     heads, size = query.shape[1], query.shape[3]
     scale = size**-0.5 if scaling is None else scaling
     q, k, v = (_to_blocks(tensor, packed_layout) for tensor in (query, key, value))
-    if q.device.type == "cpu" and packed_layout.block_length <= _SHORT_BLOCK:
-        out = _short(q, k, v, scale)
-    else:
-        out = functional.scaled_dot_product_attention(q, k, v, is_causal=True, scale=scale, enable_gqa=True)
+    short = q.device.type == "cpu" and packed_layout.block_length <= _SHORT_BLOCK
+    out = _products(q, k, v, scale) if short else _fused(q, k, v, scale)
     places = packed_layout.blocks * packed_layout.block_length
     return out.transpose(1, 2).reshape(places, heads, size)[packed_layout.to_row][None], None
 
@@ -77,16 +77,22 @@ def _to_blocks(tensor: torch.Tensor, layout: PackedLayout) -> torch.Tensor:
     return rows[layout.to_blocks].view(layout.blocks, layout.block_length, heads, size).transpose(1, 2)
 
 
-def _short(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: float) -> torch.Tensor:
+def _products(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: float) -> torch.Tensor:
     """Batched matrix products; the query heads of one key head are stacked so that keys are not copied."""
     blocks, heads, length, size = q.shape
     key_heads = k.shape[1]
     group = heads // key_heads
     stacked = q.reshape(blocks * key_heads, group * length, size)
     keys, values = (tensor.reshape(blocks * key_heads, length, size) for tensor in (k, v))
-    future = torch.full((length, length), float("-inf"), dtype=q.dtype).triu(1).repeat(group, 1)
-    scores = torch.baddbmm(future.expand(blocks * key_heads, -1, -1), stacked, keys.transpose(1, 2), alpha=scale)
-    return torch.bmm(torch.softmax(scores, -1), values).view(blocks, heads, length, size)
+    future = q.new_full((length, length), float("-inf")).triu(1).repeat(group, 1)
+    scores = future.expand(blocks * key_heads, -1, -1).baddbmm(stacked, keys.transpose(1, 2), alpha=scale)
+    return scores.softmax(-1).bmm(values).view(blocks, heads, length, size)
+
+
+def _fused(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: float) -> torch.Tensor:
+    from torch.nn import functional
+
+    return functional.scaled_dot_product_attention(q, k, v, is_causal=True, scale=scale, enable_gqa=True)
 
 
 def register() -> None:

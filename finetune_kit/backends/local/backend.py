@@ -1,4 +1,4 @@
-"""`LocalBackend`: fine-tunes and serves open models on this machine, with no key and no network but for the first fetch."""
+"""`LocalBackend`: fine-tunes and serves open models on this machine; only the first fetch needs a network."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Literal
 
 from finetune_kit._extras import installed, missing
+from finetune_kit.backends.local.generate import generate
 from finetune_kit.backends.local.home import Home
-from finetune_kit.backends.local.launch import ensure_worker, spawn
-from finetune_kit.backends.local.models import Loaded
+from finetune_kit.backends.local.launch import ensure_worker, start_worker
+from finetune_kit.backends.local.models import EMBEDDED, Loaded, check_folder
+from finetune_kit.backends.local.ranking import rank
 from finetune_kit.backends.local.serving import Shelf
 from finetune_kit.backends.local.spec import StoredSpec
 from finetune_kit.backends.local.store import ModelRecord, Store
-from finetune_kit.backends.local.weights import SMOLLM2, Progress, ensure_fetched
+from finetune_kit.backends.local.weights import Progress, ensure_fetched
 from finetune_kit.backends.protocol import (
     ChatMessages,
     Checkpoint,
@@ -36,7 +39,7 @@ class LocalBackend:
     """The engine on this machine.
 
     `home` is where everything lies: else the environment variable FINETUNE_KIT_HOME, else this user's data folder.
-    `base` replaces the embedded base model: a folder with safetensors, or a Hugging Face id that this machine can reach.
+    `base` replaces the embedded base model: a folder with safetensors, or a Hugging Face id this machine can reach.
     `device` is `cpu`, `cuda` or `mps`; by default the fastest there is.
     """
 
@@ -71,14 +74,15 @@ class LocalBackend:
     def _shelf(self) -> Shelf:
         return Shelf(self.home, self._device, self._progress)
 
-    @cached_property
+    @property
     def profile(self) -> HostProfile:
         """The engine's limits and models."""
         profile = host_profile("local")
         if self._base is None:
             return profile
-        names = {self._base: "given as base=", **profile.models}
-        aliases = dict.fromkeys(profile.aliases, self._base)
+        base = _absolute(self._base)
+        names = {base: "given as base=", **profile.models}
+        aliases = dict.fromkeys(profile.aliases, base)
         return profile.model_copy(update={"models": names, "aliases": aliases})
 
     def resolve(self, model: str) -> Resolved:
@@ -86,17 +90,20 @@ class LocalBackend:
         if model.startswith(FINE_TUNED_PREFIX):
             self._record(model)
             return Resolved(requested=model, model=model)
-        return self.profile.resolve(model)
+        return self.profile.resolve(_absolute(model) if model == self._base else model)
 
     def preflight(self, model: Resolved) -> None:
-        """Check that the engine's packages are installed, and fetch the base model's weights if they are not here yet."""
+        """Check that the engine's packages are installed, and fetch the base model if it is not here yet."""
         if self._launcher != "process":
             raise ParameterError(
                 f"launcher={self._launcher!r} is not known; this version has 'process'.", parameter="launcher"
             )
         _ = self._store
-        if self._base_of(model.model) == SMOLLM2.name:
-            ensure_fetched(self.home, SMOLLM2, self._progress)
+        base = self._base_of(model.model)
+        if base in EMBEDDED:
+            ensure_fetched(self.home, EMBEDDED[base], self._progress)
+        else:
+            check_folder(base)
 
     def upload(self, lines: Iterable[bytes], *, filename: str) -> str:
         """Store a file of JSON lines; return its id."""
@@ -104,7 +111,9 @@ class LocalBackend:
 
     def file_content(self, file_id: str) -> bytes:
         """A stored file's bytes."""
-        return self._store.file_path(file_id).read_bytes()
+        path = self._store.file_path(file_id)
+        with self.home.writing(path):
+            return path.read_bytes()
 
     def start(self, spec: JobSpec) -> JobState:
         """Queue a job and start a worker process for it."""
@@ -123,7 +132,7 @@ class LocalBackend:
         notes = [("warn", spec.model.note)] if spec.model.note else []
         notes.append(("info", f"Created fine-tuning job on {stored.base}."))
         job_id = self._store.add_job(model=spec.model.model, spec=stored.model_dump_json().encode(), first_events=notes)
-        spawn(self.home)
+        start_worker(self.home, self._store)
         return self._store.job(job_id)
 
     def job(self, job_id: str) -> JobState:
@@ -147,40 +156,34 @@ class LocalBackend:
 
     def cancel(self, job_id: str) -> JobState:
         """Stop a job for good: at once where it waits, after the step in hand where it runs."""
-        if not self._store.move(job_id, to="cancelled", of=["queued", "paused"], message="Cancelled."):
-            self._store.ask(job_id, "cancel")
+        self._store.cancel(job_id)
         return self.job(job_id)
 
     def pause(self, job_id: str) -> JobState:
         """Stop a job for now: it goes on from the same step."""
-        if not self._store.move(job_id, to="paused", of=["queued"], message="Paused."):
-            self._store.ask(job_id, "pause")
+        self._store.pause(job_id)
         return self.job(job_id)
 
     def resume(self, job_id: str) -> JobState:
-        """Queue a paused job again."""
-        if self._store.move(job_id, to="queued", of=["paused"], message="Resumed."):
-            spawn(self.home)
+        """Queue a paused job again, or take back the wish to pause it."""
+        if self._store.resume(job_id):
+            start_worker(self.home, self._store)
         return self.job(job_id)
 
     def card(self, model: str) -> ModelCard:
         """A model's card."""
         if not model.startswith(FINE_TUNED_PREFIX):
-            resolved = self.profile.resolve(model)
+            resolved = self.resolve(model)
             return ModelCard(name=resolved.model, base=resolved.model, requested_model=model, kind="chat")
         return ModelCard.model_validate_json(self._record(model).card)
 
     def complete(self, model: str, prompts: Sequence[str], sampling: Sampling) -> list[Generation]:
         """Go on from each prompt, which is taken as it is."""
-        from finetune_kit.backends.local.generate import generate
-
         loaded = self._load(model)
-        return generate(loaded, [loaded.encoder.text(prompt) or [loaded.encoder.end] for prompt in prompts], sampling)
+        return generate(loaded, [loaded.encoder.prompt(prompt) for prompt in prompts], sampling)
 
     def chat(self, model: str, conversations: Sequence[ChatMessages], sampling: Sampling) -> list[Generation]:
         """Answer each conversation, laid out by the base model's chat template."""
-        from finetune_kit.backends.local.generate import generate
-
         loaded = self._load(model)
         prompts = [loaded.encoder.conversation(messages, ask=True) for messages in conversations]
         return generate(loaded, prompts, sampling)
@@ -188,27 +191,17 @@ class LocalBackend:
     def rank(self, model: str, prompts: Sequence[str], completions: Sequence[str]) -> list[list[float]]:
         """For each prompt, how probable each of `completions` is among them."""
         loaded = self._load(model)
-        return self._rank(
-            loaded, [loaded.encoder.text(prompt) or [loaded.encoder.end] for prompt in prompts], completions
-        )
+        return _rank(loaded, [loaded.encoder.prompt(prompt) for prompt in prompts], completions)
 
     def rank_chat(self, model: str, conversations: Sequence[ChatMessages], answers: Sequence[str]) -> list[list[float]]:
         """The same for an assistant's answers to conversations."""
         loaded = self._load(model)
-        return self._rank(loaded, [loaded.encoder.conversation(one, ask=True) for one in conversations], answers)
-
-    @staticmethod
-    def _rank(loaded: Loaded, prompts: Sequence[Sequence[int]], completions: Sequence[str]) -> list[list[float]]:
-        from finetune_kit.backends.local.generate import rank
-
-        encoder = loaded.encoder
-        return rank(loaded, prompts, [[*encoder.text(completion), encoder.end] for completion in completions])
+        return _rank(loaded, [loaded.encoder.conversation(one, ask=True) for one in conversations], answers)
 
     def _load(self, model: str) -> Loaded:
-        if model.startswith(FINE_TUNED_PREFIX):
-            adapter = self.home.root / self._record(model).folder
-        else:
-            adapter = None
+        _ = self._store  # says what is not installed
+        tuned = model.startswith(FINE_TUNED_PREFIX)
+        adapter = self.home.root / self._record(model).folder if tuned else None
         return self._shelf.get(model, base=self._base_of(model), adapter=adapter)
 
     def _record(self, model: str) -> ModelRecord:
@@ -221,7 +214,17 @@ class LocalBackend:
         """The base model to load for a base's name, an alias or a fine-tuned model."""
         if model.startswith(FINE_TUNED_PREFIX):
             return ModelCard.model_validate_json(self._record(model).card).base
-        return self.profile.resolve(model).model
+        return self.resolve(model).model
+
+
+def _absolute(base: str) -> str:
+    """A folder's absolute path, since the worker has another working directory; a Hugging Face id as it is."""
+    folder = Path(base).expanduser()
+    return str(folder.absolute()) if folder.is_dir() else base
+
+
+def _rank(loaded: Loaded, prompts: Sequence[Sequence[int]], completions: Sequence[str]) -> list[list[float]]:
+    return rank(loaded, prompts, [[*loaded.encoder.text(completion), loaded.encoder.end] for completion in completions])
 
 
 def _print_progress(what: str, share: float) -> None:

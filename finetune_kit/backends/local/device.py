@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
+from collections.abc import MutableMapping
 from typing import Any
 
 import orjson
@@ -15,12 +16,12 @@ from finetune_kit.errors import EngineError
 
 SPIN_COUNT = "10000"
 """How long an idle thread of the OpenMP runtime spins before it sleeps. Its default waits so long that one other busy
-process makes training several times slower; sleeping at once costs up to half the speed (tests/benchmarks/training.py)."""
+process makes training several times slower; sleeping at once costs up to half the speed."""
 _WORTH_IT = 1.2
 """bfloat16 is taken where it is at least so many times as fast as float32."""
 
 
-def quiet_threads(environment: dict[str, str] | os._Environ[str]) -> None:
+def quiet_threads(environment: MutableMapping[str, str]) -> None:
     """Keep waiting threads from burning the processor; it works only before torch is imported in that process."""
     environment.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
     environment.setdefault("TOKENIZERS_PARALLELISM", "false")

@@ -1,7 +1,9 @@
-"""Training examples as tokens with a loss weight each."""
+"""Training examples as tokens with a loss weight each; prompts for generation are made by the same calls."""
 
 from __future__ import annotations
 
+import re
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,13 +12,12 @@ from finetune_kit.backends.local.packing import Encoded
 from finetune_kit.errors import EngineError
 from finetune_kit.records import JsonValue
 
-_UNSUPPORTED_KEYS = ("tools", "functions", "function_call")
-_UNSUPPORTED_MESSAGE_KEYS = ("tool_calls", "function_call")
+_UNSUPPORTED_KEYS = ("tools", "functions", "function_call", "tool_calls")
 
 
 @dataclass(frozen=True, slots=True)
 class Encoder:
-    """Turns rows of a training file into tokens; the same calls make the prompts for generation."""
+    """Turns rows of a training file, and prompts, into tokens."""
 
     tokenizer: Any
     max_tokens: int
@@ -35,65 +36,99 @@ class Encoder:
         tokens: list[int] = self.tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
         return tokens
 
+    def prompt(self, text: str) -> list[int]:
+        """What to go on from; never empty, since something must stand before the first predicted token."""
+        return self.text(text) or [self.end]
+
     def conversation(self, messages: Sequence[Mapping[str, JsonValue]], *, ask: bool) -> list[int]:
         """Messages by the model's chat template; with `ask`, up to where the assistant's turn begins."""
-        tokens: list[int] = self.tokenizer.apply_chat_template(
-            [dict(message) for message in messages], add_generation_prompt=ask, tokenize=True, return_dict=False
-        )
-        return tokens
+        return self._laid_out(messages, ask=ask, apart=self._spells_a_marker(messages))
 
     def row(self, row: Mapping[str, Any]) -> Encoded:
         """One row of a training file; `EngineError` says what about it cannot be trained on."""
         encoded = self._completion(row) if "prompt" in row else self._chat(row)
         if len(encoded.tokens) > self.max_tokens:
             raise EngineError(
-                f"it has {len(encoded.tokens):,} tokens, and this limit is {self.max_tokens:,} for each single example. "
+                f"it has {len(encoded.tokens):,} tokens, and the limit is {self.max_tokens:,} for each single example. "
                 "Shorten it, or split it into several examples."
-            )
-        if not encoded.trained_tokens:
-            raise EngineError(
-                "no token in it is trained on. Give it a completion, or an assistant message of weight 1."
             )
         return encoded
 
     def _completion(self, row: Mapping[str, Any]) -> Encoded:
-        prompt, completion = self.text(row["prompt"]), [*self.text(row["completion"]), self.end]
-        weights = [self.prompt_loss_weight] * len(prompt) + [1.0] * len(completion)
-        weights[0] = 0.0
-        if not prompt:  # open-ended generation: something must stand before the first predicted token
-            return Encoded((self.end, *completion), (0.0, *[1.0] * len(completion)))
-        return Encoded((*prompt, *completion), tuple(weights))
+        prompt, completion = self.prompt(row["prompt"]), [*self.text(row["completion"]), self.end]
+        of_prompt = [0.0, *[self.prompt_loss_weight] * (len(prompt) - 1)]
+        return Encoded((*prompt, *completion), (*of_prompt, *[1.0] * len(completion)))
 
     def _chat(self, row: Mapping[str, Any]) -> Encoded:
-        for key in _UNSUPPORTED_KEYS:
-            if row.get(key):
-                raise EngineError(f"it uses {key!r}, which the engine's base models have no words for yet. Remove it.")
+        _refuse_unsupported(row, "it")
         messages: list[Mapping[str, Any]] = row["messages"]
+        apart = self._spells_a_marker(messages)
         tokens: list[int] = []
         weights: list[float] = []
         for index, message in enumerate(messages):
-            for key in _UNSUPPORTED_MESSAGE_KEYS:
-                if message.get(key):
-                    raise EngineError(
-                        f"its message {index + 1} uses {key!r}, which the engine's base models have no words for yet."
-                    )
+            _refuse_unsupported(message, f"its message {index + 1}")
             if message["role"] == "assistant":
-                asked = self.conversation(messages[:index], ask=True)
-                self._append(tokens, weights, asked, self.prompt_loss_weight)
-                self._append(
-                    tokens,
-                    weights,
-                    self.conversation(messages[: index + 1], ask=False),
-                    float(message.get("weight", 1)),
-                )
-        if weights:
-            weights[0] = 0.0
+                asked = self._laid_out(messages[:index], ask=True, apart=apart)
+                answered = self._laid_out(messages[: index + 1], ask=False, apart=apart)
+                _append(tokens, weights, asked, self.prompt_loss_weight)
+                _append(tokens, weights, answered, _weight(message, index))
+        if 1.0 not in (_weight(message, index) for index, message in enumerate(messages) if _is_answer(message)):
+            raise EngineError("nothing in it is trained on. Give it an assistant message whose weight is not 0.")
+        weights[0] = 0.0
         return Encoded(tuple(tokens), tuple(weights))
 
-    def _append(self, tokens: list[int], weights: list[float], longer: list[int], weight: float) -> None:
-        if longer[: len(tokens)] != tokens:
-            raise EngineError(
-                "the base model's chat template rewrites earlier turns, so its turns cannot be told apart."
+    def _spells_a_marker(self, messages: Sequence[Mapping[str, JsonValue]]) -> bool:
+        markers: list[str] = [*self.tokenizer.all_special_tokens, *self.tokenizer.get_added_vocab()]
+        return any(marker in str(message.get("content")) for message in messages for marker in markers)
+
+    def _laid_out(self, messages: Sequence[Mapping[str, JsonValue]], *, ask: bool, apart: bool) -> list[int]:
+        """With `apart`, contents are encoded apart from the template, so that none can end its own turn."""
+        if not apart:
+            tokens: list[int] = self._by_template(messages, ask=ask, tokenize=True)
+            return tokens
+        mark = secrets.token_hex(16)
+        stand_ins = [{**message, "content": f"{mark}-{index}-"} for index, message in enumerate(messages)]
+        parts = re.split(f"{mark}-([0-9]+)-", self._by_template(stand_ins, ask=ask, tokenize=False))
+        tokens = []
+        for place, part in enumerate(parts):
+            if place % 2:
+                tokens += self.text(str(messages[int(part)].get("content") or ""))
+            else:
+                tokens += self.tokenizer.encode(part, add_special_tokens=False)
+        return tokens
+
+    def _by_template(self, messages: Sequence[Mapping[str, JsonValue]], *, ask: bool, tokenize: bool) -> Any:
+        from jinja2 import TemplateError
+
+        if not self.tokenizer.chat_template:
+            raise EngineError("the base model has no chat template, so it takes no messages: use prompts.")
+        try:
+            return self.tokenizer.apply_chat_template(
+                [dict(message) for message in messages], add_generation_prompt=ask, tokenize=tokenize, return_dict=False
             )
-        weights += [weight] * (len(longer) - len(tokens))
-        tokens += longer[len(tokens) :]
+        except TemplateError as error:
+            raise EngineError(f"the base model's chat template cannot lay out these messages: {error}") from error
+
+
+def _is_answer(message: Mapping[str, Any]) -> bool:
+    return bool(message["role"] == "assistant")
+
+
+def _weight(message: Mapping[str, Any], index: int) -> float:
+    weight = message.get("weight", 1)
+    if weight not in (0, 1):
+        raise EngineError(f"the weight of its message {index + 1} is {weight!r}. Give 0 or 1.")
+    return float(weight)
+
+
+def _refuse_unsupported(keys: Mapping[str, Any], what: str) -> None:
+    for key in _UNSUPPORTED_KEYS:
+        if keys.get(key):
+            raise EngineError(f"{what} uses {key!r}, which the engine's base models have no words for yet. Remove it.")
+
+
+def _append(tokens: list[int], weights: list[float], longer: list[int], weight: float) -> None:
+    if longer[: len(tokens)] != tokens:
+        raise EngineError("the base model's chat template rewrites earlier turns, so its turns cannot be told apart.")
+    weights += [weight] * (len(longer) - len(tokens))
+    tokens += longer[len(tokens) :]

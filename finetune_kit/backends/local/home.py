@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from finetune_kit._extras import require
-from finetune_kit.errors import StorageError
+from finetune_kit.errors import FinetuneKitError, StorageError
 
 ENVIRONMENT_VARIABLE = "FINETUNE_KIT_HOME"
 _PRIVATE = 0o700  # training data lies here
@@ -65,24 +65,37 @@ class Home:
         return folder
 
     @contextmanager
-    def writing(self, what: Path) -> Iterator[None]:
+    def writing(self, what: Path) -> Generator[None]:
         """Turn an `OSError` into a `StorageError` that says what to do."""
         try:
             yield
-        except StorageError:
+        except FinetuneKitError:  # some are kinds of OSError, and say what to do already
             raise
         except OSError as error:
             raise storage_error(error, what) from error
 
 
 def storage_error(error: OSError, what: Path) -> StorageError:
-    """The error for a file or folder that cannot be written."""
+    """The error for a file or folder that cannot be used."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StorageError(
-            f"no space is left on the disk that holds {what}. Free some, or point {ENVIRONMENT_VARIABLE} at another disk."
+            f"no space is left on the disk that holds {what}. Free some, or point {ENVIRONMENT_VARIABLE} at another "
+            "disk."
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return StorageError(
             f"{what} cannot be written ({error.strerror}). Point {ENVIRONMENT_VARIABLE} at a folder of yours."
         )
     return StorageError(f"{what} cannot be used: {error.strerror or error}.")
+
+
+@contextmanager
+def writing_tensors() -> Generator[None]:
+    """Turn what safetensors raises on a full disk into an `OSError`, as other writers raise it."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except SafetensorError as error:
+        full = "No space left" in str(error)
+        raise OSError(errno.ENOSPC if full else errno.EIO, str(error)) from error

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import warnings
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,8 @@ class Loaded:
     dtype: Any
     packable: bool
     """Whether several examples may lie in one row; see `attention.PACKABLE_MODEL_TYPES`."""
+    context_tokens: int
+    """As many tokens as the model can see at once."""
 
 
 def base_folder(home: Home, base: str, progress: Progress) -> str:
@@ -39,14 +42,27 @@ def base_folder(home: Home, base: str, progress: Progress) -> str:
     return str(converted(home, EMBEDDED[base], progress)) if base in EMBEDDED else base
 
 
+def check_folder(base: str) -> None:
+    """Raise `WeightsError` where `base` looks like a folder and is none that holds a model."""
+    folder = Path(base).expanduser()
+    if folder.is_dir() and not (folder / "config.json").is_file():
+        raise WeightsError(
+            f"the folder {base} holds no config.json, so no base model. Give a folder as save_pretrained writes it."
+        )
+    if not folder.exists() and (folder.is_absolute() or base.startswith((".", "~"))):
+        raise WeightsError(f"there is no folder {base}. Give base= a folder with a model, or a Hugging Face id.")
+
+
 def load_base(home: Home, base: str, *, device: str | None, packed: bool, progress: Progress) -> Loaded:
     """Load a base model; with `packed`, ready for packed rows where its architecture allows them."""
     import_torch()
     transformers = require("transformers", extra="local", purpose="The engine on this machine")
+    from safetensors import SafetensorError
+
     where = base_folder(home, base, progress)
     chosen = pick_device(device)
     dtype = pick_dtype(home, chosen)
-    with _quiet(transformers):
+    with _quiet():
         try:
             config = transformers.AutoConfig.from_pretrained(where)
             packable = packed and config.model_type in attention.PACKABLE_MODEL_TYPES
@@ -56,14 +72,15 @@ def load_base(home: Home, base: str, *, device: str | None, packed: bool, progre
                 where, dtype=dtype, attn_implementation=attention.NAME if packable else "sdpa"
             )
             tokenizer = transformers.AutoTokenizer.from_pretrained(where)
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise WeightsError(
-                f"the base model {base!r} cannot be loaded: {str(error).splitlines()[0]} "
-                "Give a folder with config.json, safetensors and a tokenizer, or a Hugging Face id this machine can reach."
+                f"the base model {base!r} cannot be loaded: {str(error).partition(chr(10))[0]} Give a folder with "
+                "config.json, safetensors and a tokenizer, or a Hugging Face id this machine can reach."
             ) from error
     model.to(chosen)
-    limit = min(MAX_TOKENS_PER_EXAMPLE, int(getattr(config, "max_position_embeddings", MAX_TOKENS_PER_EXAMPLE)))
-    return Loaded(model, Encoder(tokenizer, limit), chosen, dtype, packable)
+    context = int(getattr(config, "max_position_embeddings", MAX_TOKENS_PER_EXAMPLE))
+    encoder = Encoder(tokenizer, min(MAX_TOKENS_PER_EXAMPLE, context))
+    return Loaded(model, encoder, chosen, dtype, packable, context)
 
 
 def add_adapter(loaded: Loaded, *, seed: int, start_from: Path | None = None) -> None:
@@ -71,34 +88,39 @@ def add_adapter(loaded: Loaded, *, seed: int, start_from: Path | None = None) ->
     torch = import_torch()
     peft = require("peft", extra="local", purpose="The engine on this machine")
     torch.manual_seed(seed)
+    config = peft.LoraConfig(
+        r=LORA_RANK, lora_alpha=LORA_ALPHA, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
+    )
     # The adapter computes in the base's type; the optimizer keeps its float32 master copy (trainer.py).
-    if start_from is not None:
-        loaded.model = peft.PeftModel.from_pretrained(
-            loaded.model, start_from, is_trainable=True, autocast_adapter_dtype=False
-        )
-    else:
-        config = peft.LoraConfig(
-            r=LORA_RANK, lora_alpha=LORA_ALPHA, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
-        )
-        loaded.model = peft.get_peft_model(loaded.model, config, autocast_adapter_dtype=False)
+    with _quiet():
+        if start_from is None:
+            loaded.model = peft.get_peft_model(loaded.model, config, autocast_adapter_dtype=False)
+        else:
+            loaded.model = peft.PeftModel.from_pretrained(
+                loaded.model, start_from, is_trainable=True, autocast_adapter_dtype=False
+            )
     loaded.model.to(loaded.dtype)
 
 
 def merge_adapter(loaded: Loaded, folder: Path) -> None:
     """Add an adapter into the weights, for generation: half the work of keeping it apart."""
     peft = require("peft", extra="local", purpose="The engine on this machine")
-    model = peft.PeftModel.from_pretrained(loaded.model, folder, autocast_adapter_dtype=False)
-    loaded.model = model.merge_and_unload()
+    with _quiet():
+        model = peft.PeftModel.from_pretrained(loaded.model, folder, autocast_adapter_dtype=False)
+        loaded.model = model.merge_and_unload()
 
 
 @contextmanager
-def _quiet(transformers: Any) -> Iterator[None]:
-    """No loading bars of the libraries below in the user's terminal."""
-    logging = transformers.utils.logging
+def _quiet() -> Generator[None]:
+    """No loading bars, and no quarrels of the libraries below with one another, in the user's terminal."""
+    from transformers.utils import logging
+
     was_shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
     finally:
         if was_shown:
             logging.enable_progress_bar()

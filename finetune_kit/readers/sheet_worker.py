@@ -1,0 +1,206 @@
+"""A program of its own: reads one sheet of the workbook on its standard input, and writes JSON lines.
+
+The parser is native code that takes the memory a workbook asks for: one cell in the last corner of a sheet makes it
+end the process. So it works in a process with limits, and `finetune_kit.readers.workbook` reads what it says. This file
+is run by its path and imports nothing of the package, so that it starts in a few hundredths of a second.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+
+import orjson
+import python_calamine as calamine
+
+_MOST_UNPACKED_BYTES = 1 << 30
+_BOMB_BYTES = 128 << 20
+_BOMB_RATIO = 100  # sheets and their texts pack to a tenth, rarely to a fiftieth
+_BASE_BYTES = 192 << 20  # address space: the interpreter and the parser take 40 MB of it
+_BYTES_PER_BYTE = 6  # of unpacked XML, which becomes texts and a grid of cells
+_CPU_SECONDS = 300
+_LONGEST_CELL = 1 << 24
+_BATCH_ROWS = 256
+_BATCH_CHARACTERS = 1 << 20
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+
+Cell = str | int | float | bool | date | datetime | time | timedelta
+
+
+class Fault(Exception):
+    """What is wrong with the workbook, as a word that the parent knows."""
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        super().__init__(code)
+        self.code, self.detail = code, detail
+
+
+def main() -> None:
+    """Read the sheet that the first argument names."""
+    wanted: str | int | None = orjson.loads(sys.argv[1])
+    _limit(_BASE_BYTES)
+    content = io.BytesIO(sys.stdin.buffer.read())
+    format_, unpacked_bytes = _survey(content)
+    _limit(_BASE_BYTES + _BYTES_PER_BYTE * unpacked_bytes)
+    content.seek(0)
+    try:
+        book = _open(content, format_)
+        sheets = [(sheet.name, _is_visible(sheet), _is_table(sheet)) for sheet in book.sheets_metadata]
+        _say("book", format=format_, sheets=sheets)
+        chosen = _choose(book, sheets, wanted)
+        _write_rows(book, chosen)
+    except calamine.PasswordError as error:
+        raise Fault("password") from error
+    except calamine.CalamineError as error:
+        raise Fault("damaged", str(error)) from error
+    _say("end", sheet=chosen)
+    for name, _, is_table in sheets:  # last, so that a fault in another sheet costs only its mention
+        if is_table and name != chosen:
+            rows = sum(any(cell != "" for cell in row) for row in book.get_sheet_by_name(name).iter_rows())
+            _say("other", sheet=name, rows=rows)
+
+
+def _open(content: io.BytesIO, format_: str) -> calamine.CalamineWorkbook:
+    try:
+        return calamine.CalamineWorkbook.from_filelike(content)
+    except calamine.CalamineError:
+        # It tried all kinds and keeps no reason; opened by a name with the right suffix, it gives one.
+        if format_ == "xls" and "EncryptedPackage".encode("utf-16-le") in content.getvalue():
+            raise Fault("password") from None
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"workbook.{format_}"
+            path.write_bytes(content.getvalue())
+            return calamine.CalamineWorkbook.from_path(path)
+
+
+def as_read(cell: Cell) -> str:
+    """The text of a cell as a person reads it."""
+    if isinstance(cell, str):
+        return cell
+    if isinstance(cell, bool):
+        return "TRUE" if cell else "FALSE"
+    if isinstance(cell, float | int):
+        return _number(cell)
+    if isinstance(cell, timedelta):
+        return _duration(cell)
+    text = cell.isoformat(sep=" ") if isinstance(cell, datetime) else cell.isoformat()
+    return text.rstrip("0") if "." in text else text
+
+
+def _number(value: float) -> str:
+    if value == int(value) and abs(value) < 1e20:
+        return str(int(value))
+    return format(value, ".15g").replace("e", "E")  # 15 digits, as spreadsheets show: 0.1 + 0.2 is 0.3
+
+
+def _duration(value: timedelta) -> str:
+    sign, value = ("-", -value) if value < timedelta(0) else ("", value)
+    seconds = value.days * 86_400 + value.seconds
+    fraction = f".{value.microseconds:06}".rstrip("0") if value.microseconds else ""
+    return f"{sign}{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}{fraction}"
+
+
+def _limit(memory_bytes: int) -> None:
+    if sys.platform == "win32":
+        return  # no such limits: a bad workbook costs memory there, but still only this process
+    import resource
+
+    for what, amount in ((resource.RLIMIT_AS, memory_bytes), (resource.RLIMIT_CPU, _CPU_SECONDS)):
+        hard = resource.getrlimit(what)[1]
+        most = amount if hard == resource.RLIM_INFINITY else min(amount, hard)
+        resource.setrlimit(what, (most, hard))
+
+
+def _survey(content: io.BytesIO) -> tuple[str, int]:
+    """The kind of workbook, and how large it is unpacked, by its table of contents, which the parser holds it to."""
+    size = content.getbuffer().nbytes
+    if content.getvalue().startswith(_OLE):
+        return "xls", size
+    try:
+        with zipfile.ZipFile(content) as archive:
+            members = archive.infolist()
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError, OSError) as error:
+        raise Fault("damaged", str(error)) from error
+    total = sum(member.file_size for member in members)
+    if total > _MOST_UNPACKED_BYTES or (total > _BOMB_BYTES and total > _BOMB_RATIO * size):
+        raise Fault("bomb", f"{total:,}")
+    return _format({member.filename.lower() for member in members}), total
+
+
+def _format(names: set[str]) -> str:
+    if "content.xml" in names:
+        return "ods"
+    if any(name.startswith("xl/") and name.endswith(".bin") and "workbook" in name for name in names):
+        return "xlsb"
+    if any(name.startswith(("word/", "ppt/")) for name in names):
+        raise Fault("other_document")
+    if any("workbook" in name or name.startswith("xl/") for name in names):
+        return "xlsx"
+    raise Fault("not_a_workbook", ", ".join(sorted(names)[:5]))
+
+
+def _is_visible(sheet: calamine.SheetMetadata) -> bool:
+    return sheet.visible == calamine.SheetVisibleEnum.Visible
+
+
+def _is_table(sheet: calamine.SheetMetadata) -> bool:
+    return sheet.typ == calamine.SheetTypeEnum.WorkSheet
+
+
+def _choose(book: calamine.CalamineWorkbook, sheets: list[tuple[str, bool, bool]], wanted: str | int | None) -> str:
+    if wanted is None:
+        tables = [name for name, visible, table in sheets if table and visible]
+        tables += [name for name, visible, table in sheets if table and not visible]
+        if not tables:
+            raise Fault("none")
+        return next((name for name in tables if book.get_sheet_by_name(name).height), tables[0])
+    if isinstance(wanted, int):
+        if not 1 <= wanted <= len(sheets):
+            raise Fault("unknown")
+        return sheets[wanted - 1][0]
+    alike = [name for name, _, _ in sheets if name.strip().casefold() == wanted.strip().casefold()]
+    if any(name == wanted for name, _, _ in sheets):
+        return wanted
+    if len(alike) != 1:
+        raise Fault("unknown")
+    return alike[0]
+
+
+def _write_rows(book: calamine.CalamineWorkbook, name: str) -> None:
+    batch: list[list[str]] = []
+    start, characters = 1, 0
+    for number, row in enumerate(_texts(book.get_sheet_by_name(name).iter_rows()), 1):
+        batch.append(row)
+        characters += sum(map(len, row))
+        if len(batch) >= _BATCH_ROWS or characters > _BATCH_CHARACTERS:
+            _say("rows", start=start, rows=batch)
+            batch, start, characters = [], number + 1, 0
+    _say("rows", start=start, rows=batch)
+
+
+def _texts(rows: Iterable[list[Any]]) -> Iterator[list[str]]:
+    for row in rows:
+        cells = [cell if type(cell) is str else as_read(cell) for cell in row]
+        if any(len(cell) > _LONGEST_CELL for cell in cells):
+            raise Fault("long_cell", f"{_LONGEST_CELL:,}")
+        yield cells if any(cells) else []
+
+
+def _say(what: str, **more: object) -> None:
+    sys.stdout.buffer.write(orjson.dumps({"what": what, **more}) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except Fault as fault:
+        _say("error", code=fault.code, detail=fault.detail)
+    except MemoryError:
+        _say("error", code="memory", detail="")

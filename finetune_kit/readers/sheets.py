@@ -1,0 +1,113 @@
+"""Workbooks by python-calamine: .xlsx, .xlsm, .xlsb, .xls and .ods, their cells as a person reads them."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from io import BufferedReader
+
+from finetune_kit.errors import EmptyDataError, FormatError
+from finetune_kit.readers.columns import Fields, choose_fields, header_names, joined, shown
+from finetune_kit.readers.intake import Intake, ReadResult, Understanding
+from finetune_kit.readers.opening import PathLike, is_workbook, open_source
+from finetune_kit.readers.workbook import Workbook, open_workbook
+from finetune_kit.records import CompletionExample
+
+_HEAD_BYTES = 1024
+_SHEETS_SHOWN = 10
+_HTML = re.compile(rb"\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body|table|meta)", re.IGNORECASE | re.DOTALL)
+
+
+def read_xlsx(
+    path: PathLike,
+    *,
+    sheet: str | int | None = None,
+    prompt: str | None = None,
+    completion: str | None = None,
+) -> ReadResult:
+    """Read the table in one sheet; its header is the first row that is not blank.
+
+    `sheet` is a name or a number counted from 1; without it, the first visible sheet that holds anything is read.
+    Texts stay as typed, "01" and "NA" included. Dates read 2024-01-05, times 13:30:00, numbers 7 and 0.1, truth values
+    TRUE and FALSE; how a number is formatted (as a percentage, as currency) and error values such as #N/A are not seen.
+    """
+    name = os.fsdecode(path)
+    with open_source(path, workbooks=True) as file:
+        return pour_workbook(file, name, sheet=sheet, prompt=prompt, completion=completion)
+
+
+def pour_workbook(
+    file: BufferedReader, name: str, *, sheet: str | int | None, prompt: str | None, completion: str | None
+) -> ReadResult:
+    """Read the workbook in an open file."""
+    _check_content(file.peek(_HEAD_BYTES)[:_HEAD_BYTES], name)
+    intake = Intake(name)
+    with open_workbook(file, path=name, sheet=sheet) as book:
+        rows = (row for row in book.rows() if any(cell and not cell.isspace() for cell in row[1]))
+        first = next(rows, None)
+        if first is None:
+            raise _empty(name, book, "there is nothing in the sheet")
+        line, cells = first
+        header = header_names(cells, path=name, row=line)
+        fields = choose_fields(header, prompt=prompt, completion=completion, where=name)
+        _pour(rows, header, fields, into=intake)
+    if not intake.rows_in:
+        raise _empty(name, book, f"there is a header ({shown(header)}) but no row under it")
+    notes = (*_sheet_notes(book, told=sheet is not None), *fields.notes)
+    return intake.finish(Understanding(format=book.format, columns=fields.as_mapping(), notes=notes))
+
+
+def _pour(rows: Iterator[tuple[int, list[str]]], header: Sequence[str], fields: Fields, *, into: Intake) -> None:
+    names = list(header)
+    prompt, completion, context = fields.places(header)
+    for line, cells in rows:
+        names += [f"column {number}" for number in range(len(names) + 1, len(cells) + 1)]
+        text = joined(cells[prompt], "" if context is None else cells[context])
+        others = {
+            name: cell
+            for number, (name, cell) in enumerate(zip(names, cells, strict=False))
+            if number not in (prompt, completion, context) and (number < len(header) or cell)
+        }
+        example = CompletionExample(text, cells[completion], others)
+        into.accept(example, line=line, raw=cells)
+
+
+def _check_content(head: bytes, name: str) -> None:
+    """Call a file by its name where it is no workbook, whatever its suffix says."""
+    if is_workbook(head):
+        return
+    if _HTML.match(head):
+        what = (
+            "an HTML page, as many programs export under .xls. Open it in a spreadsheet program, and save it as .xlsx"
+        )
+    elif b"urn:schemas-microsoft-com:office:spreadsheet" in head:
+        what = "an XML Spreadsheet of 2003. Open it in a spreadsheet program, and save it as .xlsx"
+    elif head.startswith((b"\x09\x02", b"\x09\x04", b"\x09\x08")):
+        what = "a workbook of the early nineties. Open it in a spreadsheet program, and save it as .xlsx"
+    elif not head.strip(b"\0"):
+        what = "a file of NUL bytes, as a broken copy leaves. Fetch it again"
+    else:
+        what = "not a workbook, whatever its name says. If it is text, Dataset.from_file finds out which kind"
+    raise FormatError(f"{name}: this is {what}.", path=name)
+
+
+def _empty(name: str, book: Workbook, what: str) -> EmptyDataError:
+    full = [sheet for sheet, rows in book.others.items() if rows]
+    hint = f"There are rows in {shown(full)}: pass sheet=" if full else "Check the export"
+    return EmptyDataError(f"{name} sheet {book.sheet!r}: {what}. {hint}.", path=name)
+
+
+def _sheet_notes(book: Workbook, *, told: bool) -> tuple[str, ...]:
+    notes: list[str] = []
+    full = {sheet: rows for sheet, rows in book.others.items() if rows}
+    if full:
+        listed = [f"{shown([sheet])} ({rows:,})" for sheet, rows in list(full.items())[:_SHEETS_SHOWN]]
+        listed += [f"{len(full) - _SHEETS_SHOWN} more"] if len(full) > _SHEETS_SHOWN else []
+        choose = "" if told else " Pass sheet= to choose."
+        notes.append(
+            f"The sheet {book.sheet!r} was read. Other sheets hold rows that were not: {', '.join(listed)}.{choose}"
+        )
+    if not told and any(sheet.name == book.sheet and not sheet.visible for sheet in book.sheets):
+        notes.append(f"The sheet {book.sheet!r} is hidden; no visible one holds anything.")
+    return tuple(notes)

@@ -1,0 +1,280 @@
+"""Bad luck: callers and workers that die, wishes in the middle of a run, several at once, a full disk.
+
+Every test disturbs real processes.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from finetune_kit import FineTuneJob, LocalBackend, Results
+from finetune_kit.backends.local.launch import ensure_worker
+from finetune_kit.backends.local.store import Store
+from finetune_kit.backends.local.worker import MOST_ATTEMPTS
+from finetune_kit.errors import (
+    EngineError,
+    JobCancelledError,
+    JobFailedError,
+    JobNotFinishedError,
+    StorageError,
+    WaitTimeoutError,
+)
+from tests.backends.local.runs import colours, kill_workers, run_python, start_long, until, until_step, worker_pids
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.name != "posix", reason="finds and kills processes as POSIX does"),
+]
+
+TRAIN = """
+    import sys
+    from finetune_kit import Dataset, LocalBackend
+    data = Dataset.from_records([(f"question {i}", ("red", "blue")[i % 2]) for i in range(40)]).split(0.8)
+    job = data.train("davinci", backend=LocalBackend(home=sys.argv[1], base=sys.argv[2]), n_epochs=int(sys.argv[3]))
+    print(job.id)
+"""
+
+
+@pytest.fixture
+def backend(tiny_base: Path, tmp_path: Path) -> Iterator[LocalBackend]:
+    """A fresh home on the tiny base; no worker outlives the test."""
+    backend = LocalBackend(home=tmp_path / "home", base=str(tiny_base))
+    yield backend
+    for pid in worker_pids(backend.home.root):
+        os.kill(pid, signal.SIGKILL)
+
+
+def losses(job: FineTuneJob) -> Results:
+    return job.wait(timeout_seconds=120).results()
+
+
+def test_the_callers_process_may_end_right_after_train(backend: LocalBackend, tiny_base: Path) -> None:
+    done = run_python(TRAIN, backend.home.root, tiny_base, 1)
+    store = Store(backend.home)  # which looks, but starts no worker
+    until(lambda: store.job(done.stdout.strip()).finished)
+    assert store.job(done.stdout.strip()).status == "succeeded"
+
+
+def test_two_processes_that_train_at_once_both_finish_one_after_the_other(
+    backend: LocalBackend, tiny_base: Path
+) -> None:
+    jobs = [FineTuneJob.attach(run_python(TRAIN, backend.home.root, tiny_base, 1).stdout.strip(), backend) for _ in "ab"]
+    first, second = (job.wait(timeout_seconds=120) for job in jobs)
+    started = next(event for event in second.events() if event.message.startswith("Validating"))
+    assert first.state.finished_at is not None
+    assert started.created_at >= first.state.finished_at
+    assert first.results() == second.results()
+
+
+def test_a_killed_worker_is_replaced_and_the_run_ends_as_if_undisturbed(backend: LocalBackend) -> None:
+    """The first kill comes before a state was saved, the second after a pause has saved one."""
+    undisturbed = losses(colours().train("davinci", backend=backend, n_epochs=40, batch_size=1))
+    job = colours().train("davinci", backend=backend, n_epochs=40, batch_size=1)
+    followed = job.follow()
+    until_step(job, 5)
+    kill_workers(backend.home.root)
+    until(lambda: "died" in next(followed).message)
+    until_step(job, 20)
+    job.pause()
+    until(lambda: job.status == "paused")
+    saved_at = job.state.step
+    job.resume()
+    until_step(job, (saved_at or 0) + 20)
+    kill_workers(backend.home.root)
+    assert losses(job) == undisturbed
+    told = [event.message for event in job.events()]
+    assert any(message.startswith(f"Going on after step {saved_at} ") for message in told)
+    assert sum("The worker died" in message for message in told) == 2
+    rest = [event.id for event in followed]
+    assert len(set(rest)) == len(rest)
+
+
+def test_a_worker_that_dies_every_time_fails_the_job_with_a_reason(backend: LocalBackend) -> None:
+    job = start_long(backend)
+    for attempt in range(1, MOST_ATTEMPTS + 1):
+        until(lambda: job.refresh().state.finished or worker_pids(backend.home.root))
+        until(lambda: job.refresh().state.status == "validating_files" and len(claims(job)) == attempt)
+        kill_workers(backend.home.root)
+    with pytest.raises(JobFailedError, match=r"the worker process died 3 times after step 0.*worker\.log"):
+        job.wait(timeout_seconds=60)
+    fault = job.state.fault
+    assert fault is not None
+    assert fault.code == "worker_died"
+
+
+def claims(job: FineTuneJob) -> list[str]:
+    return [event.id for event in job.events() if event.message.startswith("Validating training file")]
+
+
+def test_a_worker_that_cannot_start_is_told_with_its_last_words(
+    backend: LocalBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here a broken module of the user's own stands before the real one; with it gone, the job runs."""
+    shadow = tmp_path / "shadow"
+    shadow.mkdir()
+    (shadow / "sitecustomize.py").write_text("import sys; sys.exit('no luck today')", encoding="utf-8")
+    with monkeypatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(shadow))
+        job = colours().train("davinci", backend=backend, n_epochs=1)
+        with pytest.raises(EngineError, match=r"ended in an error: .*The whole of it is in .*worker\.log"):
+            job.wait(timeout_seconds=30)
+    job.wait(timeout_seconds=60)
+
+
+def test_cancelling_stops_a_run_within_a_step_or_two(backend: LocalBackend) -> None:
+    job = start_long(backend)
+    until_step(job, 3)
+    asked_at = job.cancel().state.step or 0
+    with pytest.raises(JobCancelledError, match="was cancelled"):
+        job.wait(timeout_seconds=30)
+    assert asked_at <= (job.state.step or 0) <= asked_at + 3
+    assert job.events()[-1].message == "Cancelled."
+    assert not (backend.home.job(job.id) / "state.safetensors").exists()
+
+
+def test_cancelling_while_the_model_loads_is_not_forgotten(backend: LocalBackend) -> None:
+    job = start_long(backend)
+    until(lambda: job.status == "validating_files")
+    job.cancel()
+    with pytest.raises(JobCancelledError):
+        job.wait(timeout_seconds=60)
+    assert job.state.step is None or job.state.step <= 1
+
+
+def test_a_waiting_job_is_cancelled_at_once_and_the_next_one_runs(backend: LocalBackend) -> None:
+    running, waiting, last = start_long(backend), start_long(backend), colours().train(backend=backend, n_epochs=1)
+    assert waiting.cancel().state.status == "cancelled"
+    running.cancel()
+    last.wait(timeout_seconds=60)
+    assert running.status == "cancelled"
+    assert [event.message for event in waiting.events()][-1] == "Cancelled."
+
+
+def test_a_paused_run_goes_on_where_it_stopped(backend: LocalBackend) -> None:
+    undisturbed = losses(colours().train("davinci", backend=backend, n_epochs=20, batch_size=1))
+    job = colours().train("davinci", backend=backend, n_epochs=20, batch_size=1)
+    until_step(job, 3)
+    job.pause()
+    until(lambda: job.status == "paused")
+    with pytest.raises(JobNotFinishedError, match="is 'paused' and has no results yet"):
+        job.results()
+    with pytest.raises(WaitTimeoutError):
+        job.wait(timeout_seconds=0.1)
+    assert worker_pids(backend.home.root) == [] or until(lambda: not worker_pids(backend.home.root)) is None
+    job.resume()
+    assert losses(job) == undisturbed
+
+
+def test_a_pause_that_is_taken_back_at_once_leaves_the_run_going(backend: LocalBackend) -> None:
+    job = colours().train("davinci", backend=backend, n_epochs=20, batch_size=1)
+    until_step(job, 3)
+    job.pause()
+    job.resume()
+    job.wait(timeout_seconds=60)
+
+
+def test_looking_often_starts_one_worker_and_no_more(backend: LocalBackend) -> None:
+    job = start_long(backend)
+    store = Store(backend.home)
+    for _ in range(200):
+        ensure_worker(backend.home, store)
+    assert len(worker_pids(backend.home.root)) == 1
+    until_step(job, 1)
+    assert len(worker_pids(backend.home.root)) == 1
+
+
+def test_ctrl_c_detaches_says_how_to_come_back_and_the_job_goes_on(backend: LocalBackend, tiny_base: Path) -> None:
+    code = """
+        import sys
+        from finetune_kit import FineTuneJob, LocalBackend
+        job = FineTuneJob.attach(sys.argv[1], LocalBackend(home=sys.argv[2], base=sys.argv[3]))
+        print("waiting", flush=True)
+        job.wait()
+    """
+    job = colours().train("davinci", backend=backend, n_epochs=60, batch_size=1)
+    arguments = [job.id, str(backend.home.root), str(tiny_base)]
+    waiting = subprocess.Popen(
+        [sys.executable, "-c", "\n".join(line[8:] for line in code.splitlines()), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert waiting.stdout is not None
+    assert waiting.stdout.readline() == "waiting\n"
+    until_step(job, 1)
+    waiting.send_signal(signal.SIGINT)
+    _, error = waiting.communicate(timeout=30)
+    assert waiting.returncode != 0
+    last = error.strip().splitlines()[-1]
+    assert last.endswith(f'Detached: stopped waiting; {job.id} goes on. Attach again: FineTuneJob.attach("{job.id}")')
+    job.wait(timeout_seconds=120)
+
+
+def test_a_learning_rate_far_too_high_fails_the_job_with_advice(tiny_base: Path, tmp_path: Path) -> None:
+    """A base whose numbers are at the edge of their range: the first steps leave it."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    edge = tmp_path / "edge"
+    edge.mkdir()
+    for file in tiny_base.iterdir():
+        (edge / file.name).write_bytes(file.read_bytes())
+    weights = load_file(edge / "model.safetensors")
+    weights["model.norm.weight"] = torch.full_like(weights["model.norm.weight"], 3e38)
+    save_file(weights, edge / "model.safetensors", metadata={"format": "pt"})
+    job = colours().train("davinci", backend=LocalBackend(home=tmp_path / "home", base=str(edge)), n_epochs=1)
+    with pytest.raises(JobFailedError, match=r"training loss is \w+ at step 1: .*smaller learning_rate_multiplier"):
+        job.wait(timeout_seconds=60)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 4 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
+    if sys.platform != "linux" or os.geteuid() != 0 or subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("only root on Linux can mount a small disk")
+    yield folder
+    for pid in worker_pids(folder / "home"):
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: subprocess.run(["umount", str(folder)], capture_output=True).returncode == 0, seconds=20)
+
+
+def fill(folder: Path) -> Path:
+    filler = folder / "filler"
+    with filler.open("ab", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(4096))
+        except OSError:
+            return filler
+
+
+def test_a_full_disk_is_said_at_train(small_disk: Path, tiny_base: Path) -> None:
+    fill(small_disk)
+    with pytest.raises(StorageError, match="no space is left on the disk"):
+        colours().train(backend=LocalBackend(home=small_disk / "home", base=str(tiny_base)))
+
+
+def test_a_disk_that_fills_during_the_run_is_the_reason_and_nothing_is_lost(small_disk: Path, tiny_base: Path) -> None:
+    """The job has failed with the reason, or, where not even that could be written, goes on when there is space."""
+    backend = LocalBackend(home=small_disk / "home", base=str(tiny_base))
+    job = start_long(backend)
+    until_step(job, 3)
+    filler = fill(small_disk)
+    with pytest.raises((StorageError, JobFailedError, EngineError), match="no space is left on the disk"):
+        until(lambda: job.wait(timeout_seconds=60))
+    filler.unlink()
+    store = Store(backend.home)
+    if not store.job(job.id).finished:
+        store.cancel(job.id)
+        with pytest.raises(JobCancelledError):
+            job.wait(timeout_seconds=60)

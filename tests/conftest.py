@@ -1,0 +1,32 @@
+"""What every test gets: an environment without keys, and a home folder of its own."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from finetune_kit import LocalBackend
+
+REAL_HOME_VARIABLE = "FINETUNE_KIT_TEST_HOME"
+"""A home folder that is kept between runs, so that the real base model is fetched and converted only once."""
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test sees the keys of whoever runs it, or writes into their home folder."""
+    for name in list(os.environ):
+        if name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "FINETUNE_KIT_BACKEND") or name.startswith("AZURE_OPENAI_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("FINETUNE_KIT_HOME", str(tmp_path_factory.getbasetemp() / "home"))
+
+
+@pytest.fixture(scope="session")
+def real_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home folder with the weights of the real base model; fetched at most once in a run."""
+    kept = os.environ.get(REAL_HOME_VARIABLE)
+    home = Path(kept).absolute() if kept else tmp_path_factory.mktemp("real_home")
+    backend = LocalBackend(home=home)
+    backend.preflight(backend.resolve("smollm2-135m"))
+    return home

@@ -1,0 +1,43 @@
+"""Rows become the lines that a host trains on."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from finetune_kit.errors import ParameterError
+from finetune_kit.formats import rendered_lines
+from finetune_kit.records import CompletionExample
+from finetune_kit.templates import PromptTemplate
+from tests.rows_of import chats, completions, conversation, rows_of
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+
+
+def test_prompts_and_completions_are_written_by_the_template() -> None:
+    template = PromptTemplate(separator=" ->", stop="\n", leading_space=True)
+    [line] = rendered_lines(completions(("你好", "hi")), template)
+    assert line.decode() == '{"prompt":"你好 ->","completion":" hi\\n"}'
+
+
+def test_conversations_are_written_as_they_are() -> None:
+    [line] = rendered_lines(chats(conversation(("user", "a"), ("assistant", "b"), more={"weight": 1})), None)
+    assert json.loads(line)["messages"][1] == {"role": "assistant", "content": "b", "weight": 1}
+
+
+def test_prompts_without_a_template_are_refused() -> None:
+    with pytest.raises(ParameterError, match="none was given"):
+        rendered_lines(completions(("a", "b")), None)
+
+
+@given(st.lists(st.builds(CompletionExample, TEXT, TEXT), min_size=1, max_size=5))
+def test_each_row_is_one_line_that_holds_the_row(examples: list[CompletionExample]) -> None:
+    template = PromptTemplate.choose(examples)
+    lines = list(rendered_lines(rows_of(examples), template))
+    assert all(b"\n" not in line for line in lines)
+    rows = [json.loads(line) for line in lines]
+    assert [row["prompt"].removesuffix(template.separator) for row in rows] == [one.prompt for one in examples]
+    assert [template.parse(row["completion"]) for row in rows] == [one.completion for one in examples]
