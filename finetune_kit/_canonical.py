@@ -90,7 +90,7 @@ def _survey(value: Mapping[str, object], where: str) -> bool:
                 exact |= not _INT_MIN <= item <= _INT_MAX
             elif isinstance(item, float) and math.isfinite(item):
                 exact |= abs(item) >= -_INT_MIN
-            elif isinstance(item, dict) and all(isinstance(key, str) for key in cast("dict[Any, Any]", item)):
+            elif isinstance(item, dict) and all(isinstance(key, str) for key in cast("dict[object, Any]", item)):
                 deeper += cast("dict[str, Any]", item).values()
             elif isinstance(item, list | tuple):
                 deeper += cast("list[Any]", item)

@@ -81,7 +81,7 @@ class Store:
     def __init__(self, mapped: mmap.mmap | None, offsets: array[int]) -> None:
         self._mapped = mapped
         self._offsets = offsets
-        self._forget()
+        self._low, self._high, self._reads = offsets[-1], 0, 0
 
     def __len__(self) -> int:
         return len(self._offsets) - 1

@@ -156,6 +156,10 @@ def _guessed(names: Sequence[str], prompt: str | None, completion: str | None, *
 def _told(prompt: str, completion: str, why: str, *, context: str | None = None) -> tuple[str, ...]:
     if (prompt, completion) == PAIRS[0]:
         return ()
-    taken = shown([prompt]) if context is None else f"{shown([prompt])}, with {shown([context])} on a new line,"
+    taken = (
+        shown([prompt])
+        if context is None
+        else f"{shown([prompt])}, with {shown([context])} on a new line where there is any,"
+    )
     guess = f"Column {taken} was taken as prompt and {shown([completion])} as completion, {why}."
     return (f"{guess} Pass prompt= and completion= to choose.",)

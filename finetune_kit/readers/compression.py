@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import sys
 import tempfile
 import zlib
@@ -40,7 +41,7 @@ def unpacked(file: BufferedReader, packing: str, *, path: str) -> Generator[Buff
             raise _no_space(error, path) from error
         _pour(file, packing, into=plain, path=path)
         plain.seek(0)
-        yield stack.enter_context(BufferedReader(plain.raw))
+        yield stack.enter_context(os.fdopen(os.dup(plain.fileno()), "rb"))
 
 
 def _pour(file: BufferedReader, packing: str, *, into: BinaryIO, path: str) -> None:

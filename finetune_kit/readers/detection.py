@@ -11,13 +11,14 @@ from io import BufferedReader
 from pathlib import PurePath
 from typing import Literal, TypeAlias
 
-from finetune_kit.errors import ParameterError
+from finetune_kit.errors import FormatError, ParameterError
 from finetune_kit.readers.columns import PAIRS
 from finetune_kit.readers.delimited import pour_csv
 from finetune_kit.readers.delimiters import SNIFF_CHARACTERS, check_delimiter, sniff
 from finetune_kit.readers.intake import ReadResult
-from finetune_kit.readers.json_document import pour_json
-from finetune_kit.readers.jsonl import layout_of, pour_jsonl
+from finetune_kit.readers.json_document import holds_lines, pour_json
+from finetune_kit.readers.jsonl import pour_jsonl
+from finetune_kit.readers.markup import markup_in
 from finetune_kit.readers.opening import PathLike, is_workbook, open_source
 from finetune_kit.readers.sheets import pour_workbook
 from finetune_kit.readers.text import pour_text
@@ -47,6 +48,7 @@ _WORDS: dict[Content, str] = {
 }
 _PACKED = (".gz", ".gzip", ".zst", ".zstd")
 _HEAD_BYTES = 1 << 20
+_MARKUP_BYTES = 1024
 _JSON_START = re.compile(r'\s*(?:\{\s*["}]|\[\s*[\[{\]"])')
 _NAMES = frozenset(name for pair in PAIRS for name in pair)
 
@@ -65,6 +67,9 @@ def read_file(
     name = os.fsdecode(path)
     named = _SUFFIXES.get(_suffix(name))
     with open_source(path, workbooks=True) as file:
+        markup = markup_in(file.peek(_MARKUP_BYTES)[:_MARKUP_BYTES])
+        if markup is not None:
+            raise FormatError(f"{name}: this is {markup}.", path=name)
         content = _content(file, named, columns_named=bool(prompt or completion), delimiter=delimiter)
         _check_parameters(name, content, encoding=encoding, delimiter=delimiter, sheet=sheet)
         if content == "workbook":
@@ -77,8 +82,8 @@ def read_file(
             result = pour_text(file, name, encoding=encoding)
         else:
             result = pour_csv(file, name, prompt=prompt, completion=completion, encoding=encoding, delimiter=delimiter)
-    note = _disagreement(_suffix(name), named, content, result.source.format)
-    return replace(result, source=replace(result.source, notes=(*note, *result.source.notes)))
+    notes = _disagreement(_suffix(name), named, content, result.source.format)
+    return replace(result, source=replace(result.source, notes=(*notes, *result.source.notes)))
 
 
 def _suffix(name: str) -> str:
@@ -93,7 +98,7 @@ def _content(file: BufferedReader, named: Content | None, *, columns_named: bool
         return "workbook"
     text = _rough_text(head)
     if _JSON_START.match(text):
-        return "jsonl" if layout_of(text) == "lines" else "json"
+        return "jsonl" if holds_lines(text) else "json"
     if named in ("json", "jsonl"):
         return named  # its reader says best what is wrong with it
     if named == "text" and not (columns_named or delimiter or _has_known_header(text)):
@@ -115,8 +120,8 @@ def _has_known_header(text: str) -> bool:
     """Whether the first line names two columns that a table of examples has."""
     head = text[:SNIFF_CHARACTERS]
     try:
-        cells = next(csv.reader(io.StringIO(head, newline=""), delimiter=sniff(head)), [])
-    except csv.Error:
+        cells = next(csv.reader(io.StringIO(head, newline=""), delimiter=sniff(head)))
+    except (csv.Error, StopIteration):
         return False
     return sum(cell.strip().casefold() in _NAMES for cell in cells) > 1
 
@@ -138,8 +143,6 @@ def _check_parameters(
 
 
 def _disagreement(suffix: str, named: Content | None, content: Content, format_: str) -> tuple[str, ...]:
-    if content == "json" and format_ == "jsonl":
-        content = "jsonl"
     if named is not None and named != content:
         return (f"The file is named {suffix}, but holds {_WORDS[content]}; it was read as that.",)
     if content == "workbook" and named is not None and (suffix == ".xls") != (format_ == "xls"):

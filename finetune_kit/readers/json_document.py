@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from io import BufferedReader
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
 from finetune_kit.errors import EmptyDataError, FormatError, RowError
+from finetune_kit.readers.columns import shown
 from finetune_kit.readers.encodings import TextEncoding, check_all, decoded, detect, read_head
 from finetune_kit.readers.intake import Intake, ReadResult, Understanding
 from finetune_kit.readers.json_objects import bad_json, example_of
@@ -20,6 +22,7 @@ from finetune_kit.readers.opening import PathLike, open_source
 from finetune_kit.readers.shapes import ROW_LISTS, Shape
 
 _PIECE = 1 << 20
+_LINES_LOOKED_AT = 10
 
 
 def read_json(
@@ -40,11 +43,11 @@ def pour_json(
 ) -> ReadResult:
     """Read the JSON in an open file."""
     text_encoding = detect(file, path=name, encoding=encoding)
-    head = read_head(file, text_encoding, path=name, size=DOCUMENT_CHARACTERS).lstrip()
-    if head.startswith("{") and layout_of(head) == "lines" and _holds_lines(head):
+    if holds_lines(read_head(file, text_encoding, path=name, size=DOCUMENT_CHARACTERS)):
         return pour_jsonl(file, name, prompt=prompt, completion=completion, encoding=encoding)
     document = _Document(Shape(prompt=prompt, completion=completion), Intake(name), path=name)
-    document.pour(JsonText(_pieces(file, text_encoding, path=name), path=name))
+    with closing(_pieces(file, text_encoding, path=name)) as pieces:
+        document.pour(JsonText(pieces, path=name))
     shape, intake = document.shape, document.intake
     return intake.finish(
         Understanding(
@@ -114,10 +117,10 @@ class _Document:
                 path=self._path,
                 row=line,
             ) from error
-        others = [name for name, value in around.items() if isinstance(value, list) and value and name != key]
-        if any(isinstance(around[name][0], dict) for name in others):
+        others = [name for name, value in around.items() if _holds_objects(value) and name not in ROW_LISTS]
+        if others:
             raise FormatError(
-                f"{self._path}: the object holds more than one list of objects: {[key, *others]}. "
+                f"{self._path}: the object holds more than one list of objects: {shown([key, *others])}. "
                 "Write the one you want into a file of its own.",
                 path=self._path,
             )
@@ -156,13 +159,32 @@ class _Document:
         ) from error
 
 
-def _holds_lines(head: str) -> bool:
-    """Whether there is an object on each line, though one may be damaged."""
-    lines = [line.strip() for line in itertools.islice((line for line in head.splitlines() if line.strip()), 3)]
-    return len(lines) > 1 and all(line.startswith("{") and line.endswith("}") for line in lines)
+def holds_lines(head: str) -> bool:
+    """Whether JSON text that begins with `head` is one object a line, though some may be damaged."""
+    text = head.lstrip()
+    if not text.startswith("{") or layout_of(text) != "lines":
+        return False
+    lines = list(itertools.islice((line for line in text.splitlines() if line.strip()), _LINES_LOOKED_AT))
+    if len(lines) == 1:
+        row = _object_in(lines[0])
+        return row is not None and not any(_holds_objects(row[key]) for key in row.keys() - ROW_LISTS)
+    opened = sum(line.lstrip().startswith("{") for line in lines)
+    return opened * 2 > len(lines) and any(_object_in(line) is not None for line in lines)
 
 
-def _pieces(file: BufferedReader, encoding: TextEncoding, *, path: str) -> Iterator[bytes]:
+def _holds_objects(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
+
+
+def _object_in(line: str) -> dict[str, Any] | None:
+    try:
+        value: object = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else None
+
+
+def _pieces(file: BufferedReader, encoding: TextEncoding, *, path: str) -> Generator[bytes]:
     """The text as UTF-8, whatever the file's encoding is."""
     if encoding.codec == "utf-8":
         check_all(file, encoding, path=path)

@@ -15,6 +15,7 @@ ROW_LISTS = frozenset({"messages", "conversations", "tools", "functions"})
 
 _SPEAKERS = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system"}
 _SHAREGPT_NOTE = "The rows are sharegpt conversations: 'human' was read as user, 'gpt' as assistant."
+_ALPACA = "instruction"
 _ALPACA_LOST = ("history", "system")
 
 _HOST_KEYS = frozenset({"tools", "parallel_tool_calls", "functions", "function_call"})
@@ -61,15 +62,21 @@ class Shape:
         names = [str(key) for key in row]
         texts = all(isinstance(value, str) for value in row.values())
         try:
-            return choose_fields(
-                names, prompt=self._prompt, completion=self._completion, where="here", by_position=texts
-            )
+            fields = self._choose_among(names, by_position=texts)
+            if fields.prompt == _ALPACA and fields.context is None and self._prompt is None:
+                return self._choose_among([*names, "input"])  # which rows leave out where it is empty
+            return fields
         except ColumnError as error:
             raise RowError(
                 f"there is no prompt and completion; the row has: {shown(names)}",
                 code="missing_field",
                 hint=_advice(self._prompt, self._completion),
             ) from error
+
+    def _choose_among(self, names: Sequence[str], *, by_position: bool = False) -> Fields:
+        return choose_fields(
+            names, prompt=self._prompt, completion=self._completion, where="here", by_position=by_position
+        )
 
 
 def wrong_type(where: str, value: object, *, hint: str = "") -> RowError:
@@ -133,6 +140,9 @@ def _alpaca_context(row: Mapping[str, Any], key: str) -> str:
 def _sharegpt(row: Mapping[str, Any]) -> ChatExample:
     if not isinstance(row["conversations"], list | tuple):
         raise wrong_type("conversations", row["conversations"], hint="It must be a list of objects with from and value")
+    if "chosen" in row and "rejected" in row:
+        hint = "Preference pairs cannot be read yet; write the chosen answer into the conversation"
+        raise RowError("this is a preference pair, with 'chosen' and 'rejected'", code="wrong_type", hint=hint)
     turns = cast("Sequence[object]", row["conversations"])
     messages = [_turn(turn, f"conversations[{number}]") for number, turn in enumerate(turns)]
     system = row.get("system")
@@ -193,11 +203,13 @@ def _message(turn: object, where: str) -> Message:
 
 def _plain(content: object) -> object:
     """The text of a content that is one part of text; other parts are left as they are."""
-    match content:
-        case [{"type": "text", "text": str() as text, **more}] if not more:
-            return text
-        case _:
-            return content
+    if not isinstance(content, list) or len(cast("list[object]", content)) != 1:
+        return cast("object", content)
+    part = cast("list[object]", content)[0]
+    if not isinstance(part, dict) or cast("dict[str, object]", part).keys() != {"type", "text"}:
+        return cast("object", content)
+    kind, text = part["type"], cast("object", part["text"])
+    return text if kind == "text" and isinstance(text, str) else cast("object", content)
 
 
 def _described(value: object) -> str:

@@ -33,7 +33,7 @@ _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 Cell = str | int | float | bool | date | datetime | time | timedelta
 
 
-class Fault(Exception):
+class WorkbookError(Exception):
     """What is wrong with the workbook, as a word that the parent knows."""
 
     def __init__(self, code: str, detail: str = "") -> None:
@@ -56,9 +56,9 @@ def main() -> None:
         chosen = _choose(book, sheets, wanted)
         _write_rows(book, chosen)
     except calamine.PasswordError as error:
-        raise Fault("password") from error
+        raise WorkbookError("password") from error
     except calamine.CalamineError as error:
-        raise Fault("damaged", str(error)) from error
+        raise WorkbookError("damaged", str(error)) from error
     _say("end", sheet=chosen)
     for name, _, is_table in sheets:  # last, so that a fault in another sheet costs only its mention
         if is_table and name != chosen:
@@ -72,11 +72,11 @@ def _open(content: io.BytesIO, format_: str) -> calamine.CalamineWorkbook:
     except calamine.CalamineError:
         # It tried all kinds and keeps no reason; opened by a name with the right suffix, it gives one.
         if format_ == "xls" and "EncryptedPackage".encode("utf-16-le") in content.getvalue():
-            raise Fault("password") from None
+            raise WorkbookError("password") from None
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"workbook.{format_}"
             path.write_bytes(content.getvalue())
-            return calamine.CalamineWorkbook.from_path(path)
+            return calamine.CalamineWorkbook.from_object(str(path))
 
 
 def as_read(cell: Cell) -> str:
@@ -126,10 +126,10 @@ def _survey(content: io.BytesIO) -> tuple[str, int]:
         with zipfile.ZipFile(content) as archive:
             members = archive.infolist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError, OSError) as error:
-        raise Fault("damaged", str(error)) from error
+        raise WorkbookError("damaged", str(error)) from error
     total = sum(member.file_size for member in members)
     if total > _MOST_UNPACKED_BYTES or (total > _BOMB_BYTES and total > _BOMB_RATIO * size):
-        raise Fault("bomb", f"{total:,}")
+        raise WorkbookError("bomb", f"{total:,}")
     return _format({member.filename.lower() for member in members}), total
 
 
@@ -139,10 +139,10 @@ def _format(names: set[str]) -> str:
     if any(name.startswith("xl/") and name.endswith(".bin") and "workbook" in name for name in names):
         return "xlsb"
     if any(name.startswith(("word/", "ppt/")) for name in names):
-        raise Fault("other_document")
+        raise WorkbookError("other_document")
     if any("workbook" in name or name.startswith("xl/") for name in names):
         return "xlsx"
-    raise Fault("not_a_workbook", ", ".join(sorted(names)[:5]))
+    raise WorkbookError("not_a_workbook", ", ".join(sorted(names)[:5]))
 
 
 def _is_visible(sheet: calamine.SheetMetadata) -> bool:
@@ -158,17 +158,17 @@ def _choose(book: calamine.CalamineWorkbook, sheets: list[tuple[str, bool, bool]
         tables = [name for name, visible, table in sheets if table and visible]
         tables += [name for name, visible, table in sheets if table and not visible]
         if not tables:
-            raise Fault("none")
+            raise WorkbookError("none")
         return next((name for name in tables if book.get_sheet_by_name(name).height), tables[0])
     if isinstance(wanted, int):
         if not 1 <= wanted <= len(sheets):
-            raise Fault("unknown")
+            raise WorkbookError("unknown")
         return sheets[wanted - 1][0]
     alike = [name for name, _, _ in sheets if name.strip().casefold() == wanted.strip().casefold()]
     if any(name == wanted for name, _, _ in sheets):
         return wanted
     if len(alike) != 1:
-        raise Fault("unknown")
+        raise WorkbookError("unknown")
     return alike[0]
 
 
@@ -188,7 +188,7 @@ def _texts(rows: Iterable[list[Any]]) -> Iterator[list[str]]:
     for row in rows:
         cells = [cell if type(cell) is str else as_read(cell) for cell in row]
         if any(len(cell) > _LONGEST_CELL for cell in cells):
-            raise Fault("long_cell", f"{_LONGEST_CELL:,}")
+            raise WorkbookError("long_cell", f"{_LONGEST_CELL:,}")
         yield cells if any(cells) else []
 
 
@@ -200,7 +200,7 @@ def _say(what: str, **more: object) -> None:
 if __name__ == "__main__":
     try:
         main()
-    except Fault as fault:
-        _say("error", code=fault.code, detail=fault.detail)
+    except WorkbookError as error:
+        _say("error", code=error.code, detail=error.detail)
     except MemoryError:
         _say("error", code="memory", detail="")

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 from io import BufferedReader
 
 from finetune_kit.errors import EmptyDataError, FormatError
 from finetune_kit.readers.columns import Fields, choose_fields, header_names, joined, shown
 from finetune_kit.readers.intake import Intake, ReadResult, Understanding
+from finetune_kit.readers.markup import markup_in
 from finetune_kit.readers.opening import PathLike, is_workbook, open_source
 from finetune_kit.readers.workbook import Workbook, open_workbook
 from finetune_kit.records import CompletionExample
 
 _HEAD_BYTES = 1024
 _SHEETS_SHOWN = 10
-_HTML = re.compile(rb"\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body|table|meta)", re.IGNORECASE | re.DOTALL)
 
 
 def read_xlsx(
@@ -77,12 +76,9 @@ def _check_content(head: bytes, name: str) -> None:
     """Call a file by its name where it is no workbook, whatever its suffix says."""
     if is_workbook(head):
         return
-    if _HTML.match(head):
-        what = (
-            "an HTML page, as many programs export under .xls. Open it in a spreadsheet program, and save it as .xlsx"
-        )
-    elif b"urn:schemas-microsoft-com:office:spreadsheet" in head:
-        what = "an XML Spreadsheet of 2003. Open it in a spreadsheet program, and save it as .xlsx"
+    markup = markup_in(head)
+    if markup is not None:
+        what = markup
     elif head.startswith((b"\x09\x02", b"\x09\x04", b"\x09\x08")):
         what = "a workbook of the early nineties. Open it in a spreadsheet program, and save it as .xlsx"
     elif not head.strip(b"\0"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Generator
 from contextlib import closing, contextmanager
@@ -32,6 +33,8 @@ CREATE TABLE IF NOT EXISTS models (
 CREATE TABLE IF NOT EXISTS spawns (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), spawned_at REAL NOT NULL);
 """
 _BUSY_TIMEOUT_SECONDS = 30.0
+_LEAST_FREE_BYTES = 1_000_000
+"""With less, SQLite's I/O errors mean that its files cannot grow."""
 
 
 class Database:
@@ -97,7 +100,7 @@ class Database:
 
     def _fault(self, error: sqlite3.Error) -> StorageError:
         reason = str(error)
-        if "full" in reason:
+        if "full" in reason or ("I/O" in reason and shutil.disk_usage(self._home.root).free < _LEAST_FREE_BYTES):
             return StorageError(f"no space is left on the disk that holds {self._path}. Free some, then try again.")
         if "locked" in reason:
             return StorageError(

@@ -43,7 +43,7 @@ def until_step(job: FineTuneJob, step: int) -> None:
 
 def worker_pids(home: Path) -> list[int]:
     """The worker processes of one home, found by their command lines."""
-    found = subprocess.run(["ps", "-eo", "pid=,stat=,args="], capture_output=True, text=True, check=True).stdout
+    found = subprocess.run(["ps", "-ewwo", "pid=,stat=,args="], capture_output=True, text=True, check=True).stdout
     mine = [line.split(None, 2) for line in found.splitlines() if f"local.worker {home}" in line]
     return [int(pid) for pid, state, _ in mine if not state.startswith("Z")]
 

@@ -75,8 +75,8 @@ def test_two_processes_that_train_at_once_both_finish_one_after_the_other(
 
 def test_a_killed_worker_is_replaced_and_the_run_ends_as_if_undisturbed(backend: LocalBackend) -> None:
     """The first kill comes before a state was saved, the second after a pause has saved one."""
-    undisturbed = losses(colours().train("davinci", backend=backend, n_epochs=40, batch_size=1))
-    job = colours().train("davinci", backend=backend, n_epochs=40, batch_size=1)
+    undisturbed = losses(colours().train("davinci", backend=backend, n_epochs=10, batch_size=1))
+    job = colours().train("davinci", backend=backend, n_epochs=10, batch_size=1)
     followed = job.follow()
     until_step(job, 5)
     kill_workers(backend.home.root)
@@ -158,8 +158,8 @@ def test_a_waiting_job_is_cancelled_at_once_and_the_next_one_runs(backend: Local
 
 
 def test_a_paused_run_goes_on_where_it_stopped(backend: LocalBackend) -> None:
-    undisturbed = losses(colours().train("davinci", backend=backend, n_epochs=20, batch_size=1))
-    job = colours().train("davinci", backend=backend, n_epochs=20, batch_size=1)
+    undisturbed = losses(colours().train("davinci", backend=backend, n_epochs=5, batch_size=1))
+    job = colours().train("davinci", backend=backend, n_epochs=5, batch_size=1)
     until_step(job, 3)
     job.pause()
     until(lambda: job.status == "paused")
@@ -173,7 +173,7 @@ def test_a_paused_run_goes_on_where_it_stopped(backend: LocalBackend) -> None:
 
 
 def test_a_pause_that_is_taken_back_at_once_leaves_the_run_going(backend: LocalBackend) -> None:
-    job = colours().train("davinci", backend=backend, n_epochs=20, batch_size=1)
+    job = colours().train("davinci", backend=backend, n_epochs=5, batch_size=1)
     until_step(job, 3)
     job.pause()
     job.resume()
@@ -185,6 +185,7 @@ def test_looking_often_starts_one_worker_and_no_more(backend: LocalBackend) -> N
     store = Store(backend.home)
     for _ in range(200):
         ensure_worker(backend.home, store)
+    until(lambda: worker_pids(backend.home.root))
     assert len(worker_pids(backend.home.root)) == 1
     until_step(job, 1)
     assert len(worker_pids(backend.home.root)) == 1
@@ -198,7 +199,7 @@ def test_ctrl_c_detaches_says_how_to_come_back_and_the_job_goes_on(backend: Loca
         print("waiting", flush=True)
         job.wait()
     """
-    job = colours().train("davinci", backend=backend, n_epochs=60, batch_size=1)
+    job = colours().train("davinci", backend=backend, n_epochs=20, batch_size=1)
     arguments = [job.id, str(backend.home.root), str(tiny_base)]
     waiting = subprocess.Popen(
         [sys.executable, "-c", "\n".join(line[8:] for line in code.splitlines()), *arguments],
@@ -271,7 +272,7 @@ def test_a_disk_that_fills_during_the_run_is_the_reason_and_nothing_is_lost(smal
     until_step(job, 3)
     filler = fill(small_disk)
     with pytest.raises((StorageError, JobFailedError, EngineError), match="no space is left on the disk"):
-        until(lambda: job.wait(timeout_seconds=60))
+        job.wait(timeout_seconds=60)
     filler.unlink()
     store = Store(backend.home)
     if not store.job(job.id).finished:
