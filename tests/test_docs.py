@@ -99,12 +99,17 @@ def desks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[Path, Desk]
 
 
 @pytest.mark.parametrize("block", BLOCKS)
-def test_python_block_runs(block: Block, desks: dict[Path, Desk], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_python_block_runs(
+    block: Block, desks: dict[Path, Desk], monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
     desk = desks[block.document]
+    home = desk.folder / "home"
+    if "real_model" in block.needs and not (home / "bases").exists():
+        home.mkdir(mode=0o700, exist_ok=True)
+        weights = request.getfixturevalue("real_home") / "bases"
+        (home / "bases").symlink_to(weights, target_is_directory=True)
     monkeypatch.chdir(desk.folder)
-    monkeypatch.setenv("FINETUNE_KIT_HOME", str(desk.folder / "home"))
-    for name in ("FINETUNE_KIT_BACKEND", "OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", "AZURE_OPENAI_ENDPOINT"):
-        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("FINETUNE_KIT_HOME", str(home))
     padding = "\n" * (block.line - 1)  # so that a traceback shows the document's own line numbers
     exec(compile(padding + block.code, str(block.document), "exec"), desk.module.__dict__)
 

@@ -66,7 +66,7 @@ def write_tiny_base(folder: Path) -> Path:
     )
     torch.manual_seed(0)
     model = LlamaForCausalLM(config)
-    model.to(torch.bfloat16).save_pretrained(folder)  # type: ignore[no-untyped-call]
+    model.bfloat16().save_pretrained(folder)
     wrapped.save_pretrained(folder)
     return folder
 

@@ -23,6 +23,7 @@ from finetune_kit.readers.shapes import ROW_LISTS, Shape
 
 _PIECE = 1 << 20
 _LINES_LOOKED_AT = 10
+_LONGEST_FIRST_ROW = 4 << 20
 
 
 def read_json(
@@ -81,7 +82,7 @@ class _Document:
                 f"this is not JSON: it begins with {first.decode('utf-8', 'replace')!r}, not with [ or {{."
             )
         else:
-            found = text.list_of_objects()
+            found = None if self._begins_with_row(text) else text.list_of_objects()
             if found is not None and found[0] not in ROW_LISTS:
                 self._wrapped(text, *found)
             else:
@@ -90,6 +91,18 @@ class _Document:
             raise text.error("more text follows after the end of the JSON. Is this two files in one?")
         if self._by_number and self.intake.rows_in > 1:
             self.notes.append("The file is one long line, so its rows are numbered as items, not as lines.")
+
+    def _begins_with_row(self, text: JsonText) -> bool:
+        """Whether the first object is a row, or is followed by others, though it may hold a list of objects too."""
+        whole = text.whole_object(_LONGEST_FIRST_ROW)
+        if whole is None:
+            return False
+        raw, more_follows = whole
+        try:
+            example_of(orjson.loads(raw), raw, self.shape)
+        except (orjson.JSONDecodeError, RowError):
+            return more_follows
+        return True
 
     def _array(self, text: JsonText) -> None:
         text.take(b"[")
@@ -173,7 +186,7 @@ def holds_lines(head: str) -> bool:
 
 
 def _holds_objects(value: object) -> bool:
-    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
+    return isinstance(value, list) and isinstance(next(iter(cast("list[object]", value)), None), dict)
 
 
 def _object_in(line: str) -> dict[str, Any] | None:

@@ -21,6 +21,7 @@ LONGEST_VALUE = 1 << 26
 
 _REACH = 1 << 16  # how far the guess looks ahead; what is longer is walked through
 _MISSES = 100
+_DEEPEST = 1024  # what the parser takes
 
 _SPACE = re.compile(rb"[ \t\n\r]*")
 _SCALAR = re.compile(rb'[^\s,:\[\]{}"]*')
@@ -89,6 +90,18 @@ class JsonText:
         self._skip(length)
         return raw
 
+    def whole_object(self, limit: int) -> tuple[bytes, bool] | None:
+        """The object that starts here, and whether more follows, unless it is longer than `limit` bytes."""
+        depth = 0
+        for kind, _, end in self._tokens():
+            if kind != _QUOTE:
+                depth += 1 if kind in _OPENING else -1
+            if end > limit:
+                break
+            if not depth:
+                return self._slice(0, end), self._follows(end)
+        return None
+
     def list_of_objects(self) -> tuple[str, int] | None:
         """The key of the first list of objects in the object that starts here, and where its bracket stands."""
         depth = 0
@@ -150,6 +163,8 @@ class JsonText:
         for kind, _, end in self._tokens():
             if kind in _OPENING:
                 depth += 1
+                if depth > _DEEPEST:
+                    raise self.error(f"a value is nested deeper than {_DEEPEST:,} levels. Flatten it.")
             elif kind != _QUOTE:
                 depth -= 1
             if depth <= 0:
@@ -178,6 +193,12 @@ class JsonText:
                 done = len(self._data) - self._at
             if not self._more():
                 return
+
+    def _follows(self, offset: int) -> bool:
+        while not self._data[self._at + offset :].strip():
+            if not self._more():
+                return False
+        return True
 
     def _slice(self, start: int, stop: int) -> bytes:
         return self._data[self._at + start : self._at + stop]

@@ -201,15 +201,13 @@ def _message(turn: object, where: str) -> Message:
     return Message(role, content, {key: value for key, value in turn.items() if key not in ("role", "content")})
 
 
-def _plain(content: object) -> object:
+def _plain(content: JsonValue) -> JsonValue:
     """The text of a content that is one part of text; other parts are left as they are."""
-    if not isinstance(content, list) or len(cast("list[object]", content)) != 1:
-        return cast("object", content)
-    part = cast("list[object]", content)[0]
-    if not isinstance(part, dict) or cast("dict[str, object]", part).keys() != {"type", "text"}:
-        return cast("object", content)
-    kind, text = part["type"], cast("object", part["text"])
-    return text if kind == "text" and isinstance(text, str) else cast("object", content)
+    if isinstance(content, list) and len(content) == 1 and isinstance(content[0], dict):
+        part = content[0]
+        if part.keys() == {"type", "text"} and part["type"] == "text" and isinstance(part["text"], str):
+            return part["text"]
+    return content
 
 
 def _described(value: object) -> str:

@@ -76,7 +76,7 @@ def _open(content: io.BytesIO, format_: str) -> calamine.CalamineWorkbook:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"workbook.{format_}"
             path.write_bytes(content.getvalue())
-            return calamine.CalamineWorkbook.from_object(str(path))
+            return calamine.CalamineWorkbook.from_path(path)  # pyright: ignore[reportUnknownMemberType]
 
 
 def as_read(cell: Cell) -> str:
@@ -179,6 +179,8 @@ def _write_rows(book: calamine.CalamineWorkbook, name: str) -> None:
         batch.append(row)
         characters += sum(map(len, row))
         if len(batch) >= _BATCH_ROWS or characters > _BATCH_CHARACTERS:
+            if characters > _LONGEST_CELL and max(map(len, row)) > _LONGEST_CELL:
+                raise WorkbookError("long_cell", f"{_LONGEST_CELL:,}")
             _say("rows", start=start, rows=batch)
             batch, start, characters = [], number + 1, 0
     _say("rows", start=start, rows=batch)
@@ -187,8 +189,6 @@ def _write_rows(book: calamine.CalamineWorkbook, name: str) -> None:
 def _texts(rows: Iterable[list[Any]]) -> Iterator[list[str]]:
     for row in rows:
         cells = [cell if type(cell) is str else as_read(cell) for cell in row]
-        if any(len(cell) > _LONGEST_CELL for cell in cells):
-            raise WorkbookError("long_cell", f"{_LONGEST_CELL:,}")
         yield cells if any(cells) else []
 
 

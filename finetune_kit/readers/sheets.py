@@ -60,7 +60,11 @@ def pour_workbook(
 def _pour(rows: Iterator[tuple[int, list[str]]], header: Sequence[str], fields: Fields, *, into: Intake) -> None:
     names = list(header)
     prompt, completion, context = fields.places(header)
+    plain = len(header) == 2 and context is None
     for line, cells in rows:
+        if plain and len(cells) == 2:
+            into.accept(CompletionExample(cells[prompt], cells[completion]), line=line, raw=cells)
+            continue
         names += [f"column {number}" for number in range(len(names) + 1, len(cells) + 1)]
         text = joined(cells[prompt], "" if context is None else cells[context])
         others = {
@@ -68,8 +72,7 @@ def _pour(rows: Iterator[tuple[int, list[str]]], header: Sequence[str], fields: 
             for number, (name, cell) in enumerate(zip(names, cells, strict=False))
             if number not in (prompt, completion, context) and (number < len(header) or cell)
         }
-        example = CompletionExample(text, cells[completion], others)
-        into.accept(example, line=line, raw=cells)
+        into.accept(CompletionExample(text, cells[completion], others), line=line, raw=cells)
 
 
 def _check_content(head: bytes, name: str) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finetune_kit.errors import FinetuneKitError
-from finetune_kit.readers import ReadResult, read_csv, read_jsonl
+from finetune_kit.readers import ReadResult, read_csv, read_file, read_json, read_jsonl, read_text
 
 TABLES = st.lists(st.sampled_from([*'a,;"\n\r\t \0é你\ufeff', '""', "prompt,completion\n"])).map("".join)
 WORDS = [*"{}[]:,1", "null", '"prompt"', '"completion"', '"messages"', '"role"', '"x"', '"\\ud800"']
@@ -19,11 +19,12 @@ ROWS = ['{"prompt":"q","completion":"a"}\n', '{"messages":[{"role":"user"}]}\n']
 OBJECTS = st.lists(st.sampled_from([*WORDS, *ROWS, "\n"])).map("".join)
 ENCODINGS = st.sampled_from(["utf-8", "utf-16", "utf-16-le", "utf-32", "gb18030", "utf-8-sig"])
 NAMED = st.none() | st.sampled_from(["ascii", "utf-16", "gb18030", "utf-7", "unicode_escape", "undefined", "idna"])
+MAGIC = st.sampled_from([b"", b"", b"", b"\x1f\x8b", b"\x1f\x8b\x08\0\0\0\0\0\0\xff", b"\x28\xb5\x2f\xfd", b"[", b"{"])
 CONTENT = st.binary(max_size=200) | st.builds(str.encode, TABLES | OBJECTS, ENCODINGS)
 
 
-@pytest.mark.parametrize("read", [read_csv, read_jsonl])
-@given(content=CONTENT, encoding=NAMED)
+@pytest.mark.parametrize("read", [read_csv, read_file, read_json, read_jsonl, read_text])
+@given(content=st.builds(lambda magic, rest: magic + rest, MAGIC, CONTENT), encoding=NAMED)
 def test_any_bytes_give_rows_or_our_error(
     tmp_path_factory: pytest.TempPathFactory, read: Callable[..., ReadResult], content: bytes, encoding: str | None
 ) -> None:

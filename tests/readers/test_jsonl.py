@@ -187,7 +187,7 @@ def test_completion_row_among_chats_is_refused(file: Path) -> None:
     ],
 )
 def test_json_array_is_called_what_it_is(file: Path, text: str) -> None:
-    with pytest.raises(FormatError, match=r"this is one JSON array.*jq"):
+    with pytest.raises(FormatError, match=r"this is one JSON array.*Dataset\.from_json"):
         read(file, text)
 
 

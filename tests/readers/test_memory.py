@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.readers.workbooks import write_workbook
+
 ROW = "x" * 180
 PROGRAM = """
 import resource, sys
-from finetune_kit.readers import read_csv, read_jsonl
+from finetune_kit.readers import read_file
 
 def peak_mb():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
-read = read_csv if sys.argv[1].endswith("csv") else read_jsonl
-read(sys.argv[1])  # the small file: everything is imported and warm
+read_file(sys.argv[1])  # the small file: everything is imported and warm
 before = peak_mb()
-rows = read(sys.argv[2]).rows
+rows = read_file(sys.argv[2]).rows
 for walk in (rows, rows.take(range(0, len(rows), 2)), rows.content_lines(), rows.batches()):
     for _ in walk:
         pass
@@ -27,22 +31,34 @@ print(len(rows), peak_mb() - before)
 """
 
 
+def write_rows(path: Path, suffix: str, rows: Iterator[dict[str, str]]) -> None:
+    if suffix == "xlsx":
+        write_workbook(path, {"Data": [["prompt", "completion"], *(list(row.values()) for row in rows)]})
+        return
+    with gzip.open(path, "wt", 1) if suffix.endswith("gz") else path.open("w", encoding="utf-8") as file:
+        if suffix.startswith("csv"):
+            file.write("prompt,completion\n")
+            file.writelines(f"{row['prompt']},{row['completion']}\n" for row in rows)
+        elif suffix == "json":
+            file.write("[")
+            file.writelines(f"{',' if row['prompt'] != '0' else ''}\n  {json.dumps(row)}" for row in rows)
+            file.write("\n]")
+        else:
+            file.writelines(f"{json.dumps(row)}\n" for row in rows)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="peak memory is reported in other units elsewhere")
-@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
-def test_file_of_40_mb_needs_less_than_30_mb_more_than_a_small_one(tmp_path: Path, suffix: str) -> None:
-    """16 MB of them are pages that a store keeps mapped at once, 3 MB the index."""
+@pytest.mark.parametrize(
+    ("suffix", "count"),
+    [("csv", 200_000), ("jsonl", 200_000), ("json", 100_000), ("csv.gz", 100_000), ("xlsx", 50_000)],
+)
+def test_large_file_needs_less_than_30_mb_more_than_a_small_one(tmp_path: Path, suffix: str, count: int) -> None:
+    """200,000 rows are 40 MB. 16 MB of the 30 are pages that a store keeps mapped at once, 3 MB the index."""
     small, large = tmp_path / f"small.{suffix}", tmp_path / f"large.{suffix}"
-    for path, count in ((small, 10), (large, 200_000)):
-        with path.open("w", encoding="utf-8") as file:
-            if suffix == "csv":
-                file.write("prompt,completion\n")
-            for number in range(count):
-                if suffix == "csv":
-                    file.write(f"{number},{ROW}\n")
-                else:
-                    file.write(f'{{"prompt": "{number}", "completion": "{ROW}"}}\n')
+    for path, length in ((small, 10), (large, count)):
+        write_rows(path, suffix, ({"prompt": str(number), "completion": ROW} for number in range(length)))
     command = [sys.executable, "-c", PROGRAM, str(small), str(large)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     rows_read, grown_mb = done.stdout.split()
-    assert int(rows_read) == 200_000
+    assert int(rows_read) == count
     assert float(grown_mb) < 30

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import sys
 import zipfile
@@ -67,12 +66,12 @@ def test_file_without_permission_is_a_data_error(tmp_path: Path) -> None:
 
 
 def test_other_kinds_of_file_are_called_what_they_are(tmp_path: Path) -> None:
-    book, packed, old = tmp_path / "a.xlsx", tmp_path / "a.csv.gz", tmp_path / "a.xls"
+    book, old, page = tmp_path / "a.xlsx", tmp_path / "a.xls", tmp_path / "a.parquet"
     with zipfile.ZipFile(book, "w") as archive:
         archive.writestr("x", "y")
-    packed.write_bytes(gzip.compress(b"prompt,completion\na,b\n"))
     old.write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 100)
-    for path, what in ((book, "ZIP file, as XLSX"), (packed, "gzip"), (old, "old .xls file")):
+    page.write_bytes(b"PAR1")
+    for path, what in ((book, "ZIP file, as XLSX"), (old, r"old \.xls file.*from_xlsx"), (page, "Parquet")):
         with pytest.raises(FormatError, match=what):
             read_csv(path)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from finetune_kit.errors import FinetuneKitError
-from finetune_kit.readers import ReadResult, read_csv, read_jsonl
+from finetune_kit.readers import ReadResult, read_csv, read_file, read_json, read_jsonl, read_xlsx
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 NEEDS_DATA = pytest.mark.skipif(not DATA.is_dir(), reason="the folder of real files, ../shared/data, is not there")
@@ -51,8 +51,30 @@ def test_every_json_lines_file_reads_or_gives_our_error() -> None:
 
 
 @NEEDS_DATA
-def test_every_json_test_file_gives_our_error_or_rows() -> None:
-    check_all("05-bad-input/JSONTestSuite", "*.json", read_jsonl)
+@pytest.mark.parametrize("read", [read_file, read_json, read_jsonl])
+def test_every_json_test_file_gives_our_error_or_rows(read: Callable[[Path], ReadResult]) -> None:
+    check_all("05-bad-input/JSONTestSuite", "*.json", read)
+
+
+@NEEDS_DATA
+def test_every_workbook_reads_or_gives_our_error() -> None:
+    assert check_all("05-bad-input/xlsx", "*.xls*", read_xlsx) >= 20
+
+
+@NEEDS_DATA
+@pytest.mark.parametrize(
+    ("folder", "at_least"),
+    [
+        ("01-support-en", 3),
+        ("02-chinese", 2),
+        ("03-openai-finetune", 30),
+        ("04-encodings/real-exports", 3),
+        ("05-bad-input/csv-misc", 3),
+        ("07-classification", 2),
+    ],
+)
+def test_every_file_is_detected_or_gives_our_error(folder: str, at_least: int) -> None:
+    assert check_all(folder, "*.*", read_file) >= at_least
 
 
 @NEEDS_DATA

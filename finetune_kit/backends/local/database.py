@@ -62,6 +62,7 @@ class Database:
     def _open(self, begin: str) -> Generator[sqlite3.Connection]:
         try:
             with closing(self._connect()) as connection:
+                connection.execute("PRAGMA synchronous = NORMAL")
                 connection.execute(begin)
                 with connection:
                     yield connection
@@ -71,7 +72,6 @@ class Database:
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=_BUSY_TIMEOUT_SECONDS, isolation_level=None)
         connection.row_factory = sqlite3.Row
-        connection.execute("PRAGMA synchronous = NORMAL")
         return connection
 
     def _version(self) -> int:

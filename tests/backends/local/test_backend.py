@@ -220,7 +220,10 @@ def test_conversations_are_trained_on_and_answered(backend: LocalBackend) -> Non
     ]
     job = Dataset.from_records(rows).split(0.9).train("davinci", backend=backend, n_epochs=1).wait()
     assert job.card.kind == "chat"
-    assert job.model().chat([{"role": "user", "content": "question 1"}], max_tokens=3).finish_reason in ("length", "stop")
+    assert job.model().chat([{"role": "user", "content": "question 1"}], max_tokens=3).finish_reason in (
+        "length",
+        "stop",
+    )
 
 
 def test_a_relative_base_is_found_by_the_worker_too(

@@ -51,8 +51,18 @@ def backend(tiny_base: Path, tmp_path: Path) -> Iterator[LocalBackend]:
         os.kill(pid, signal.SIGKILL)
 
 
-def losses(job: FineTuneJob) -> Results:
-    return job.wait(timeout_seconds=120).results()
+def start_middling(backend: LocalBackend, *, n_epochs: int = 5) -> FineTuneJob:
+    """A job of 32 short steps in each epoch: long enough to be disturbed, short enough to wait for."""
+    return colours().train("davinci", backend=backend, n_epochs=n_epochs, batch_size=1)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """What such a job measures when nothing happens to it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        backend = LocalBackend(home=tmp_path_factory.mktemp("undisturbed"), base=str(tiny_base))
+        return start_middling(backend).wait(timeout_seconds=120).results()
 
 
 def test_the_callers_process_may_end_right_after_train(backend: LocalBackend, tiny_base: Path) -> None:
@@ -65,7 +75,9 @@ def test_the_callers_process_may_end_right_after_train(backend: LocalBackend, ti
 def test_two_processes_that_train_at_once_both_finish_one_after_the_other(
     backend: LocalBackend, tiny_base: Path
 ) -> None:
-    jobs = [FineTuneJob.attach(run_python(TRAIN, backend.home.root, tiny_base, 1).stdout.strip(), backend) for _ in "ab"]
+    jobs = [
+        FineTuneJob.attach(run_python(TRAIN, backend.home.root, tiny_base, 1).stdout.strip(), backend) for _ in "ab"
+    ]
     first, second = (job.wait(timeout_seconds=120) for job in jobs)
     started = next(event for event in second.events() if event.message.startswith("Validating"))
     assert first.state.finished_at is not None
@@ -73,10 +85,11 @@ def test_two_processes_that_train_at_once_both_finish_one_after_the_other(
     assert first.results() == second.results()
 
 
-def test_a_killed_worker_is_replaced_and_the_run_ends_as_if_undisturbed(backend: LocalBackend) -> None:
+def test_a_killed_worker_is_replaced_and_the_run_ends_as_if_undisturbed(
+    backend: LocalBackend, undisturbed: Results
+) -> None:
     """The first kill comes before a state was saved, the second after a pause has saved one."""
-    undisturbed = losses(colours().train("davinci", backend=backend, n_epochs=10, batch_size=1))
-    job = colours().train("davinci", backend=backend, n_epochs=10, batch_size=1)
+    job = start_middling(backend)
     followed = job.follow()
     until_step(job, 5)
     kill_workers(backend.home.root)
@@ -88,7 +101,7 @@ def test_a_killed_worker_is_replaced_and_the_run_ends_as_if_undisturbed(backend:
     job.resume()
     until_step(job, (saved_at or 0) + 20)
     kill_workers(backend.home.root)
-    assert losses(job) == undisturbed
+    assert job.wait(timeout_seconds=120).results() == undisturbed
     told = [event.message for event in job.events()]
     assert any(message.startswith(f"Going on after step {saved_at} ") for message in told)
     assert sum("The worker died" in message for message in told) == 2
@@ -99,8 +112,7 @@ def test_a_killed_worker_is_replaced_and_the_run_ends_as_if_undisturbed(backend:
 def test_a_worker_that_dies_every_time_fails_the_job_with_a_reason(backend: LocalBackend) -> None:
     job = start_long(backend)
     for attempt in range(1, MOST_ATTEMPTS + 1):
-        until(lambda: job.refresh().state.finished or worker_pids(backend.home.root))
-        until(lambda: job.refresh().state.status == "validating_files" and len(claims(job)) == attempt)
+        until_claimed(job, attempt)
         kill_workers(backend.home.root)
     with pytest.raises(JobFailedError, match=r"the worker process died 3 times after step 0.*worker\.log"):
         job.wait(timeout_seconds=60)
@@ -109,8 +121,9 @@ def test_a_worker_that_dies_every_time_fails_the_job_with_a_reason(backend: Loca
     assert fault.code == "worker_died"
 
 
-def claims(job: FineTuneJob) -> list[str]:
-    return [event.id for event in job.events() if event.message.startswith("Validating training file")]
+def until_claimed(job: FineTuneJob, times: int) -> None:
+    start = "Validating training file"
+    until(lambda: not job.refresh().state.finished and str(job.events()).count(start) == times)
 
 
 def test_a_worker_that_cannot_start_is_told_with_its_last_words(
@@ -157,9 +170,8 @@ def test_a_waiting_job_is_cancelled_at_once_and_the_next_one_runs(backend: Local
     assert [event.message for event in waiting.events()][-1] == "Cancelled."
 
 
-def test_a_paused_run_goes_on_where_it_stopped(backend: LocalBackend) -> None:
-    undisturbed = losses(colours().train("davinci", backend=backend, n_epochs=5, batch_size=1))
-    job = colours().train("davinci", backend=backend, n_epochs=5, batch_size=1)
+def test_a_paused_run_goes_on_where_it_stopped(backend: LocalBackend, undisturbed: Results) -> None:
+    job = start_middling(backend)
     until_step(job, 3)
     job.pause()
     until(lambda: job.status == "paused")
@@ -167,13 +179,13 @@ def test_a_paused_run_goes_on_where_it_stopped(backend: LocalBackend) -> None:
         job.results()
     with pytest.raises(WaitTimeoutError):
         job.wait(timeout_seconds=0.1)
-    assert worker_pids(backend.home.root) == [] or until(lambda: not worker_pids(backend.home.root)) is None
+    until(lambda: not worker_pids(backend.home.root))
     job.resume()
-    assert losses(job) == undisturbed
+    assert job.wait(timeout_seconds=120).results() == undisturbed
 
 
 def test_a_pause_that_is_taken_back_at_once_leaves_the_run_going(backend: LocalBackend) -> None:
-    job = colours().train("davinci", backend=backend, n_epochs=5, batch_size=1)
+    job = start_middling(backend)
     until_step(job, 3)
     job.pause()
     job.resume()
@@ -199,7 +211,7 @@ def test_ctrl_c_detaches_says_how_to_come_back_and_the_job_goes_on(backend: Loca
         print("waiting", flush=True)
         job.wait()
     """
-    job = colours().train("davinci", backend=backend, n_epochs=20, batch_size=1)
+    job = start_middling(backend, n_epochs=10)
     arguments = [job.id, str(backend.home.root), str(tiny_base)]
     waiting = subprocess.Popen(
         [sys.executable, "-c", "\n".join(line[8:] for line in code.splitlines()), *arguments],
@@ -235,18 +247,22 @@ def test_a_learning_rate_far_too_high_fails_the_job_with_advice(tiny_base: Path,
         job.wait(timeout_seconds=60)
 
 
+def run(command: list[str]) -> int:
+    return subprocess.run(command, capture_output=True, check=False).returncode
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 4 MB."""
     folder = tmp_path / "disk"
     folder.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
-    if sys.platform != "linux" or os.geteuid() != 0 or subprocess.run(command, capture_output=True).returncode:
+    if sys.platform != "linux" or os.geteuid() != 0 or run(command):
         pytest.skip("only root on Linux can mount a small disk")
     yield folder
     for pid in worker_pids(folder / "home"):
         os.kill(pid, signal.SIGKILL)
-    until(lambda: subprocess.run(["umount", str(folder)], capture_output=True).returncode == 0, seconds=20)
+    until(lambda: run(["umount", str(folder)]) == 0, seconds=20)
 
 
 def fill(folder: Path) -> Path:

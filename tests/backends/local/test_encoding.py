@@ -65,7 +65,12 @@ def test_only_assistant_turns_count_fully(encoder: Encoder) -> None:
 
 
 def test_turns_of_weight_0_do_not_count(encoder: Encoder) -> None:
-    messages = [say("user", "a"), say("assistant", "bad", weight=0), say("user", "b"), say("assistant", "good", weight=1)]
+    messages = [
+        say("user", "a"),
+        say("assistant", "bad", weight=0),
+        say("user", "b"),
+        say("assistant", "good", weight=1),
+    ]
     assert text_of(encoder, encoder.row({"messages": messages}), 1.0) == "good<|im_end|>\n"
 
 

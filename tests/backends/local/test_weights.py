@@ -27,7 +27,8 @@ def write_wheel(folder: Path, *, weights: bytes = WEIGHTS, member: str = MEMBER)
     members = {
         "fk_test_weights/__init__.py": b"",
         member: weights,
-        f"{info}/METADATA": b"Metadata-Version: 2.1\nName: fk-test-weights\nVersion: 1.0\nRequires-Dist: fk-test-nowhere\n",
+        f"{info}/METADATA": b"Metadata-Version: 2.1\nName: fk-test-weights\nVersion: 1.0\n"
+        b"Requires-Dist: fk-test-nowhere\n",
         f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
     record = io.StringIO()

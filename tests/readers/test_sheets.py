@@ -1,0 +1,271 @@
+"""Workbooks read as a person sees them, and a bad one is called what it is, whatever its parser does."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import zipfile
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from finetune_kit.errors import ColumnError, EmptyDataError, FinetuneKitError, FormatError, ParameterError
+from finetune_kit.readers import ReadResult, read_xlsx
+from finetune_kit.records import CompletionExample
+from tests.readers.test_real_files import DATA, NEEDS_DATA
+from tests.readers.workbooks import Cell, write_raw, write_workbook
+
+HEADER: list[Cell] = ["prompt", "completion"]
+# XML holds no control characters, and an empty cell is no row; surrogates are no text.
+TEXTS = st.text(st.characters(exclude_categories=["Cc", "Cs", "Cn"]), min_size=1).filter(
+    lambda text: bool(text.strip())
+)
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Path:
+    return tmp_path / "book.xlsx"
+
+
+def read(path: Path, *rows: Sequence[Cell]) -> ReadResult:
+    return read_xlsx(write_workbook(path, {"Sheet1": rows}))
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        ("01", "01"),
+        ("NA", "NA"),
+        ("1.0", "1.0"),
+        (" two\nlines ", " two\nlines "),
+        (7, "7"),
+        (7.0, "7"),
+        (-7, "-7"),
+        (0.1, "0.1"),
+        (0.1 + 0.2, "0.3"),
+        (23.310000000000002, "23.31"),
+        (1234567890123, "1234567890123"),
+        (4.25e-7, "4.25E-07"),
+        (True, "TRUE"),
+        (False, "FALSE"),
+        (date(2024, 1, 5), "2024-01-05"),
+        (datetime(2024, 1, 5, 13, 30, tzinfo=UTC), "2024-01-05 13:30:00"),
+        (time(13, 30, 5), "13:30:05"),
+        (timedelta(hours=255, minutes=10, seconds=10), "255:10:10"),
+        (None, ""),
+    ],
+)
+def test_cell_reads_as_a_person_reads_it(book: Path, cell: Cell, text: str) -> None:
+    assert read(book, HEADER, ["q", cell], ["q", "a"]).rows[0] == CompletionExample("q", text)
+
+
+@settings(max_examples=10)
+@given(st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=20))
+def test_texts_come_back_equal(tmp_path_factory: pytest.TempPathFactory, pairs: list[tuple[str, str]]) -> None:
+    path = tmp_path_factory.mktemp("xlsx") / "t.xlsx"
+    assert list(read(path, HEADER, *pairs).rows) == [CompletionExample(*pair) for pair in pairs]
+
+
+def test_header_is_the_first_row_that_is_not_blank(book: Path) -> None:
+    result = read(book, [], [None, " "], [None, "question", "answer", "class"], [], [None, "q", "a", 5])
+    assert list(result.rows) == [CompletionExample("q", "a", {"class": "5"})]
+    assert str(result.rows.origin(0)) == f"{book} row 5"
+    assert (result.source.format, result.source.encoding) == ("xlsx", None)
+
+
+def test_cells_beyond_the_header_are_kept_by_their_position(book: Path) -> None:
+    rows = read(book, HEADER, ["q", "a", None, "note"], ["r", "b"]).rows
+    assert [row.metadata for row in rows] == [{"column 4": "note"}, {}]
+
+
+def test_instruction_and_input_become_the_prompt(book: Path) -> None:
+    result = read(book, ["instruction", "input", "output"], ["Add", "1 + 1", "2"], ["Greet", None, "Hi"])
+    assert list(result.rows) == [CompletionExample("Add\n1 + 1", "2"), CompletionExample("Greet", "Hi")]
+    assert "with 'input' on a new line" in result.source.notes[0]
+
+
+def test_sheet_is_chosen_by_name_or_number_and_others_are_told(book: Path) -> None:
+    rows: list[list[Cell]] = [HEADER, ["q", "a"]]
+    write_workbook(book, {"Notes": [], "Data": rows, "Old": [*rows, ["q2", "a2"]]})
+    first = read_xlsx(book)
+    assert len(first.rows) == 1
+    assert first.source.notes == (
+        "The sheet 'Data' was read. Other sheets hold rows that were not: 'Old' (3). Pass sheet= to choose.",
+    )
+    for sheet in ("Old", "old ", 3):
+        chosen = read_xlsx(book, sheet=sheet)
+        assert (len(chosen.rows), "'Data' (2)." in chosen.source.notes[0]) == (2, True)
+
+
+def test_visible_sheet_goes_before_a_hidden_one(book: Path) -> None:
+    rows: list[list[Cell]] = [HEADER, ["q", "a"]]
+    write_workbook(book, {"Secret": [*rows, ["q2", "a2"]], "Data": rows}, hidden=["Secret"])
+    assert len(read_xlsx(book).rows) == 1
+    write_workbook(book, {"Secret": rows}, hidden=["Secret"])
+    assert read_xlsx(book).source.notes == ("The sheet 'Secret' is hidden; no visible one holds anything.",)
+
+
+@pytest.mark.parametrize("sheet", ["Dta", 3, -1])
+def test_unknown_sheet_lists_those_there_are(book: Path, sheet: str | int) -> None:
+    write_workbook(book, {"Data": [], "Old": []})
+    with pytest.raises(ParameterError, match=rf"no sheet {sheet!r}\. The sheets are: 1 'Data', 2 'Old'\. Pass sheet="):
+        read_xlsx(book, sheet=sheet)
+
+
+@pytest.mark.parametrize("sheet", [0, True])
+def test_sheets_are_counted_from_one(book: Path, sheet: int) -> None:
+    write_workbook(book, {"Data": []})
+    with pytest.raises(ParameterError, match="counted from 1"):
+        read_xlsx(book, sheet=sheet)
+
+
+def test_empty_sheet_names_those_with_rows(book: Path) -> None:
+    write_workbook(book, {"Data": [HEADER], "Old": [HEADER, ["q", "a"]]})
+    with pytest.raises(EmptyDataError, match=r"sheet 'Data': there is a header \('prompt', 'completion'\).*in 'Old'"):
+        read_xlsx(book)
+
+
+def test_missing_and_doubled_columns_are_named(book: Path) -> None:
+    write_workbook(book, {"Data": [["a", "b", "c"], ["1", "2", "3"]]})
+    with pytest.raises(ColumnError, match="no column 'x'"):
+        read_xlsx(book, prompt="x")
+    write_workbook(book, {"Data": [[], ["a", "b", "a"]]})
+    with pytest.raises(FormatError, match=r"row 2: the header has names more than once: 'a'"):
+        read_xlsx(book)
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"prompt,completion\na,b\n", r"not a workbook, whatever its name says.*Dataset\.from_file"),
+        (b"\xef\xbb\xbf<html><table><tr><td>a</td></tr></table></html>", "an HTML page"),
+        (
+            b'<?xml version="1.0"?><Workbook xmlns="urn:schemas-microsoft-com:office:spreadsheet"/>',
+            "Spreadsheet of 2003",
+        ),
+        (b"%PDF-1.7 ...", "a PDF document"),
+        (b"\0" * 100, "NUL bytes"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 1000, "cut off or damaged"),
+        (b"PK\x03\x04 and no more", "cut off or damaged"),
+        (b"PK\x05\x06" + b"\0" * 18, "a ZIP file without a workbook"),
+    ],
+)
+def test_other_file_under_this_name_is_called_what_it_is(book: Path, content: bytes, what: str) -> None:
+    book.write_bytes(content)
+    with pytest.raises(FormatError, match=rf"book\.xlsx: .*{what}"):
+        read_xlsx(book)
+
+
+@pytest.mark.parametrize(
+    ("member", "what"),
+    [("word/document.xml", "a Word or PowerPoint"), ("rows.csv", r"a ZIP file .* it holds rows\.csv")],
+)
+def test_other_archive_is_called_what_it_is(book: Path, member: str, what: str) -> None:
+    with zipfile.ZipFile(book, "w") as archive:
+        archive.writestr(member, "x")
+    with pytest.raises(FormatError, match=what):
+        read_xlsx(book)
+
+
+@pytest.mark.parametrize("part", [0.3, 0.6, 0.9, 0.99])
+def test_cut_workbook_is_refused(book: Path, part: float) -> None:
+    whole = write_workbook(book, {"Data": [HEADER, ["q", "a"]]}).read_bytes()
+    book.write_bytes(whole[: int(len(whole) * part)])
+    with pytest.raises(FormatError, match="cut off or damaged"):
+        read_xlsx(book)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.data())
+def test_damaged_workbook_reads_or_gives_our_error(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "damaged.xlsx"
+    content = bytearray(write_workbook(path, {"Data": [HEADER, ["q", "a"]]}).read_bytes())
+    for place in data.draw(st.lists(st.integers(0, len(content) - 1), min_size=1, max_size=4)):
+        content[place] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(content)
+    with contextlib.suppress(FinetuneKitError):
+        assert read_xlsx(path).source.rows_in > 0
+
+
+def test_stray_cell_in_the_last_corner_does_not_take_the_process_down(book: Path) -> None:
+    """The parser lays out all 17 thousand million cells between the two, and ends its process."""
+    write_raw(
+        book, {"Data": '<row r="1"><c r="A1"><v>1</v></c></row><row r="1048576"><c r="XFD1048576"><v>2</v></c></row>'}
+    )
+    with pytest.raises(FormatError, match="a stray cell stands far away"):
+        read_xlsx(book)
+
+
+def test_stray_cell_in_another_sheet_costs_only_its_mention(book: Path) -> None:
+    row = '<row r="{0}"><c r="{1}"><v>{2}</v></c><c r="{3}"><v>5</v></c></row>'
+    table = row.format(1, "A1", 1, "B1") + row.format(2, "A2", 2, "B2")
+    write_raw(
+        book, {"Data": table, "Old": row.format(1, "A1", 1, "B1") + row.format(1048576, "A1048576", 2, "XFD1048576")}
+    )
+    assert list(read_xlsx(book).rows) == [CompletionExample("2", "5")]
+
+
+def test_bomb_is_refused_by_its_size(book: Path) -> None:
+    write_workbook(book, {"Data": [HEADER, ["q", "a"]]})
+    with zipfile.ZipFile(book, "a", zipfile.ZIP_DEFLATED) as archive, archive.open("xl/sharedStrings.xml", "w") as part:
+        for _ in range(140):
+            part.write(bytes(1 << 20))
+    with pytest.raises(FormatError, match=r"unpacks to 146,\d+,\d+ bytes"):
+        read_xlsx(book)
+
+
+def test_entities_are_not_multiplied(book: Path) -> None:
+    """A "billion laughs": the cell is refused or read as it stands, never blown up."""
+    entities = '<!DOCTYPE x [<!ENTITY a "ha">' + "".join(
+        f'<!ENTITY {chr(98 + n)} "{f"&{chr(97 + n)};" * 10}">' for n in range(9)
+    )
+    write_workbook(book, {"Data": [HEADER, ["q", "a"]]})
+    content = io.BytesIO()
+    with zipfile.ZipFile(book) as old, zipfile.ZipFile(content, "w") as new:
+        for member in old.infolist():
+            text = old.read(member).decode().replace(">q<", ">&j;<")
+            new.writestr(member.filename, f"{entities}]>{text}" if "sheet1" in member.filename else text)
+    book.write_bytes(content.getvalue())
+    try:
+        result = read_xlsx(book)
+    except FormatError:
+        pass
+    else:
+        assert all(len(row.prompt) < 100 for row in result.rows if isinstance(row, CompletionExample))
+
+
+@NEEDS_DATA
+def test_encrypted_workbooks_are_called_so() -> None:
+    folder = DATA / "05-bad-input/xlsx"
+    encrypted = [
+        *folder.glob("excelize__encrypt*"),
+        *folder.glob("*encrypted*"),
+        folder / "calamine__pass_protected.xlsx",
+    ]
+    assert len(encrypted) == 4
+    for path in encrypted:
+        with pytest.raises(FormatError, match="encrypted with a password"):
+            read_xlsx(path)
+
+
+@NEEDS_DATA
+def test_dates_are_right_in_both_date_systems() -> None:
+    folder = DATA / "05-bad-input/xlsx"
+    for name in ("calamine__date.xls", "calamine__date_1904.xlsx"):
+        result = read_xlsx(folder / name)
+        texts = [row.prompt for row in result.rows if isinstance(row, CompletionExample)]
+        assert texts == ["2021-01-02", "255:10:10"]
+        assert result.source.format == name.rpartition(".")[2]
+
+
+@NEEDS_DATA
+def test_xls_under_the_name_xlsx_is_read() -> None:
+    result = read_xlsx(DATA / "02-chinese/airline-faq/FAQ.xlsx")
+    assert (len(result.rows), result.source.format) == (114, "xls")
+    assert result.source.columns == {"prompt": "QUESTION", "completion": "ANSWER"}
