@@ -18,7 +18,17 @@ from finetune_kit.hosts import FINE_TUNED_PREFIX, Resolved
 from finetune_kit.job import FineTuneJob
 from finetune_kit.labels import closed_labels
 from finetune_kit.leaks import LeakReport, leak_report
-from finetune_kit.readers import ReadResult, read_csv, read_jsonl, read_records
+from finetune_kit.readers import (
+    ReadResult,
+    read_csv,
+    read_file,
+    read_json,
+    read_jsonl,
+    read_records,
+    read_table,
+    read_text,
+    read_xlsx,
+)
 from finetune_kit.records import CompletionExample, Example, Kind
 from finetune_kit.rows import Rows, Source
 from finetune_kit.splitters import Splitter
@@ -73,6 +83,78 @@ class Dataset:
     ) -> Dataset:
         """Read JSON Lines of prompts and completions, or of conversations (`messages`)."""
         return cls._of(read_jsonl(path, prompt=prompt, completion=completion, encoding=encoding))
+
+    @classmethod
+    def from_file(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        prompt: str | None = None,
+        completion: str | None = None,
+        encoding: str | None = None,
+        delimiter: str | None = None,
+        sheet: str | int | None = None,
+    ) -> Dataset:
+        """Read a table, a workbook, JSON, JSON Lines or plain text, packed or not, by what is in it."""
+        return cls._of(
+            read_file(path, prompt=prompt, completion=completion, encoding=encoding, delimiter=delimiter, sheet=sheet)
+        )
+
+    @classmethod
+    def from_tsv(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        prompt: str | None = None,
+        completion: str | None = None,
+        encoding: str | None = None,
+    ) -> Dataset:
+        """Read a table whose cells are separated by tabs."""
+        return cls._of(read_csv(path, prompt=prompt, completion=completion, encoding=encoding, delimiter="\t"))
+
+    @classmethod
+    def from_xlsx(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        sheet: str | int | None = None,
+        prompt: str | None = None,
+        completion: str | None = None,
+    ) -> Dataset:
+        """Read a sheet, by name or by number from 1, of an .xlsx, .xlsm, .xlsb, .xls or .ods workbook."""
+        return cls._of(read_xlsx(path, sheet=sheet, prompt=prompt, completion=completion))
+
+    @classmethod
+    def from_json(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        prompt: str | None = None,
+        completion: str | None = None,
+        encoding: str | None = None,
+    ) -> Dataset:
+        """Read an array of rows, an object that holds one, or objects one after another."""
+        return cls._of(read_json(path, prompt=prompt, completion=completion, encoding=encoding))
+
+    @classmethod
+    def from_text(cls, path: str | os.PathLike[str], *, encoding: str | None = None) -> Dataset:
+        """Read each line that is not blank as a completion without a prompt."""
+        return cls._of(read_text(path, encoding=encoding))
+
+    @classmethod
+    def from_pandas(cls, frame: object, *, prompt: str | None = None, completion: str | None = None) -> Dataset:
+        """Take the rows of a pandas `DataFrame`; a missing value is null, "NA" stays a text."""
+        return cls._of(read_table(frame, prompt=prompt, completion=completion))
+
+    @classmethod
+    def from_polars(cls, frame: object, *, prompt: str | None = None, completion: str | None = None) -> Dataset:
+        """Take the rows of a polars `DataFrame`."""
+        return cls._of(read_table(frame, prompt=prompt, completion=completion))
+
+    @classmethod
+    def from_huggingface(cls, data: object, *, prompt: str | None = None, completion: str | None = None) -> Dataset:
+        """Take the rows of one split of a Hugging Face `Dataset`; class labels are read by their names."""
+        return cls._of(read_table(data, prompt=prompt, completion=completion))
 
     @classmethod
     def from_records(

@@ -54,7 +54,7 @@ class Source:
 
     path: str | None
     format: str
-    """`csv`, `tsv`, `jsonl` or `records`."""
+    """`csv`, `tsv`, `jsonl`, `json`, `text`, `xlsx`, `xls`, `xlsb`, `ods`, `records`, or a table's library."""
     encoding: str | None
     confidence: float | None
     """1.0 where the encoding is proven, less where it was guessed, None where the caller gave it."""

@@ -14,9 +14,10 @@ from finetune_kit._extras import require
 from finetune_kit.backends.local.home import Home
 from finetune_kit.errors import EngineError
 
-SPIN_COUNT = "10000"
-"""How long an idle thread of the OpenMP runtime spins before it sleeps. Its default waits so long that one other busy
-process makes training several times slower; sleeping at once costs up to half the speed."""
+SPIN_COUNT = "1000"
+"""How long an idle thread of the OpenMP runtime spins before it sleeps. On two cores this costs 8 % of the speed
+against the best value when alone, and keeps beside one busy process half of
+it; see docs/benchmarks.md."""
 _WORTH_IT = 1.2
 """bfloat16 is taken where it is at least so many times as fast as float32."""
 
