@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -157,14 +157,17 @@ def test_a_paused_job_waits_for_resume(backend: MemoryBackend) -> None:
     assert job.resume().wait().status == "succeeded"
 
 
-def interrupt_soon() -> None:
-    """Ctrl-C, as the system delivers it."""
-    threading.Timer(0.15, signal.raise_signal, [signal.SIGINT]).start()
+@pytest.fixture
+def interrupt_soon() -> Iterator[Callable[[], None]]:
+    """Ctrl-C, as the system delivers it; a process started in the background of a shell would ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield threading.Timer(0.15, signal.raise_signal, [signal.SIGINT]).start
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("waiting", [FineTuneJob.wait, lambda job: list(job.follow())], ids=["wait", "follow"])
 def test_control_c_detaches_and_says_how_to_come_back(
-    still: MemoryBackend, waiting: Callable[[FineTuneJob], object]
+    still: MemoryBackend, waiting: Callable[[FineTuneJob], object], interrupt_soon: Callable[[], None]
 ) -> None:
     job = started(still)
     interrupt_soon()

@@ -204,9 +204,11 @@ def test_looking_often_starts_one_worker_and_no_more(backend: LocalBackend) -> N
 
 
 def test_ctrl_c_detaches_says_how_to_come_back_and_the_job_goes_on(backend: LocalBackend, tiny_base: Path) -> None:
+    # A process started in the background of a shell ignores Ctrl-C, and so would its children.
     code = """
-        import sys
+        import signal, sys
         from finetune_kit import FineTuneJob, LocalBackend
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         job = FineTuneJob.attach(sys.argv[1], LocalBackend(home=sys.argv[2], base=sys.argv[3]))
         print("waiting", flush=True)
         job.wait()
