@@ -16,8 +16,7 @@ from finetune_kit.errors import EngineError
 
 SPIN_COUNT = "1000"
 """How long an idle thread of the OpenMP runtime spins before it sleeps. On two cores this costs 8 % of the speed
-against the best value when alone, and keeps beside one busy process half of
-it; see docs/benchmarks.md."""
+against the best value when alone, and keeps half of it beside one busy process; see docs/benchmarks.md."""
 _WORTH_IT = 1.2
 """bfloat16 is taken where it is at least so many times as fast as float32."""
 

@@ -136,8 +136,10 @@ class _Decoding:
             self.finished[index] = self._end(index, "stop")
             return
         self.written[index].append(token)
-        if self.sampling.stop and any(stop in self._text(index) for stop in self.sampling.stop):
-            self.finished[index] = self._end(index, "stop")
+        if self.sampling.stop:
+            text = self._text(index)
+            if any(stop in text for stop in self.sampling.stop):
+                self.finished[index] = self._end(index, "stop")
 
     def _text(self, index: int) -> str:
         text: str = self.loaded.encoder.tokenizer.decode(self.written[index], skip_special_tokens=True)

@@ -88,12 +88,12 @@ def add_adapter(loaded: Loaded, *, seed: int, start_from: Path | None = None) ->
     torch = import_torch()
     peft = require("peft", extra="local", purpose="The engine on this machine")
     torch.manual_seed(seed)
-    config = peft.LoraConfig(
-        r=LORA_RANK, lora_alpha=LORA_ALPHA, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
-    )
     # The adapter computes in the base's type; the optimizer keeps its float32 master copy (trainer.py).
     with _quiet():
         if start_from is None:
+            config = peft.LoraConfig(
+                r=LORA_RANK, lora_alpha=LORA_ALPHA, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
+            )
             loaded.model = peft.get_peft_model(loaded.model, config, autocast_adapter_dtype=False)
         else:
             loaded.model = peft.PeftModel.from_pretrained(
