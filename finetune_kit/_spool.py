@@ -8,6 +8,8 @@ import sys
 import tempfile
 import weakref
 from array import array
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from typing import IO
 
 from finetune_kit.errors import StorageError
@@ -55,6 +57,16 @@ class Spool:
             raise _storage_error(error) from error
         self._offsets.append(self._offsets[-1] + len(record))
 
+    def append_many(self, records: bytes, lengths: Iterable[int]) -> None:
+        """Write several records that stand one behind the other, at once."""
+        try:
+            self._file.write(records)
+        except OSError as error:
+            _close(self._file)
+            raise _storage_error(error) from error
+        ends = accumulate(lengths, initial=self._offsets.pop())
+        self._offsets.extend(ends)
+
     def seal(self) -> Store:
         """What was written, for reading; nothing can be appended afterwards."""
         try:
@@ -86,19 +98,37 @@ class Store:
     def __len__(self) -> int:
         return len(self._offsets) - 1
 
-    def read(self, number: int, size_bytes: int | None = None) -> bytes:
-        """Record `number`, or its first bytes."""
+    def __reduce__(self) -> tuple[type[Store], tuple[None, array[int]]]:
+        return Store, (None, array("Q", [0]))  # what it holds travels beside it
+
+    def read(self, number: int) -> bytes:
+        """Record `number`."""
         start, stop = self._offsets[number], self._offsets[number + 1]
-        if size_bytes is not None:
-            stop = min(stop, start + size_bytes)
         if self._mapped is None:
             return b""
         record = self._mapped[start:stop]
+        self._mark(start, stop, 1)
+        return record
+
+    def read_many(self, numbers: Sequence[int]) -> list[bytes]:
+        """The records of these numbers."""
+        if self._mapped is None or not numbers:
+            return [b""] * len(numbers)
+        offsets, mapped = self._offsets, self._mapped
+        spans = [(offsets[number], offsets[number + 1]) for number in numbers]
+        records = [mapped[start:stop] for start, stop in spans]
+        self._mark(min(spans)[0], max(spans)[1], len(spans))
+        return records
+
+    def size_bytes(self, numbers: Sequence[int]) -> int:
+        """How long the records of these numbers are together."""
+        return sum([self._offsets[number + 1] - self._offsets[number] for number in numbers])
+
+    def _mark(self, start: int, stop: int, reads: int) -> None:
         self._low, self._high = min(self._low, start), max(self._high, stop)
-        self._reads += 1
+        self._reads += reads
         if self._reads >= _KEEP_READS and self._high - self._low > _KEEP_BYTES:
             self._release()
-        return record
 
     def _release(self) -> None:
         # Threads may race for these marks; the worst that follows is a page that is mapped again or handed back later.

@@ -12,15 +12,15 @@ from hashlib import blake2b
 from itertools import accumulate, chain
 
 from finetune_kit.labels import most_labels
-from finetune_kit.leaks import prompt_key
-from finetune_kit.records import CompletionExample, Example
-from finetune_kit.repeats import repeated
+from finetune_kit.records import CompletionExample, Example, PreferenceExample
+from finetune_kit.repeats import repeated_rows
 from finetune_kit.rows import Batch, Rows
 
 COMPLETION = "completion"
 NO_LABEL = "none"
 
 _FIRST_OF_LABEL = -1.0
+_MASK = (1 << 64) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,38 +101,32 @@ def _places(labels: array[int], sizes: Sequence[int]) -> array[float]:
 class UnitKeys:
     """Gives each row the key of its unit: equal for rows that stay together, else as good as random."""
 
-    def __init__(self, *, seed: int, group: str | None) -> None:
-        self.without_group = 0
-        self._group = group
+    def __init__(self, rows: Rows, *, seed: int) -> None:
+        self._rows = rows
         # blake2b takes keys of at most 64 bytes, a seed may be any integer.
         self._salt = blake2b(str(seed).encode(), digest_size=32).digest()
-        self._keys = array("Q")
-        self._contents = array("Q")
 
-    def see(self, batch: Batch) -> None:
-        """Take up the next rows."""
-        for example, digest in zip(batch.examples, batch.digests, strict=True):
-            value = None if self._group is None else metadata_text(example, self._group)
-            if value is None:
-                self.without_group += 1
-                unit = prompt_key(example) or digest
-            else:
-                unit = value.encode("utf-8", "surrogatepass")
-            self._keys.append(_hash(unit, self._salt))
-        if self._group is not None:
-            self._contents.extend(array("Q", b"".join(batch.digests))[::2])
+    def by_prompt(self) -> array[int]:
+        """A key for each row, equal for rows that ask the same."""
+        # The rows' own keys are hashes already; a multiplication by an odd number brings them into another order.
+        factor = int.from_bytes(self._salt[:8]) | 1
+        offset = int.from_bytes(self._salt[8:16])
+        return array("Q", [(key ^ offset) * factor & _MASK for key in self._rows.row_keys()])
 
-    def finish(self) -> array[int]:
-        """A key for each row; groups that share an equal row have become one."""
-        candidates = repeated(self._contents)
-        if not candidates:
-            return self._keys
+    def by_group(self, values: Iterable[str | None]) -> array[int]:
+        """A key for each row, equal for rows of equal value; groups that share an equal row become one."""
+        own = self.by_prompt()
+        keys = array(
+            "Q",
+            [
+                key if value is None else _hash(value.encode("utf-8", "surrogatepass"), self._salt)
+                for key, value in zip(own, values, strict=True)
+            ],
+        )
         parents: dict[int, int] = {}
-        first: dict[int, int] = {}
-        for key, content in zip(self._keys, self._contents, strict=True):
-            if content in candidates:
-                _join(parents, key, first.setdefault(content, key))
-        return array("Q", (_root(parents, key) for key in self._keys))
+        for row, earlier in repeated_rows(self._rows):
+            _join(parents, keys[row], keys[earlier])
+        return array("Q", [_root(parents, key) for key in keys]) if parents else keys
 
 
 def _join(parents: dict[int, int], one: int, other: int) -> None:
@@ -157,24 +151,25 @@ class Labels:
         self.without = 0
         self._by = COMPLETION if by is None else by
         self._most = most_labels(rows) if by is None else rows
-        self._wanted = by != NO_LABEL
+        self.wanted = by != NO_LABEL
+        """Whether more rows need to be seen; free text is given up early."""
         self._hashes = array("Q")
         self._distinct: set[int] = set()
 
     def see(self, batch: Batch) -> None:
         """Take up the next rows."""
-        if not self._wanted:
+        if not self.wanted:
             return
         texts = [label_text(example, self._by) for example in batch.examples]
         self.without += texts.count(None)
         hashes = [_hash((text or "").encode("utf-8", "surrogatepass"), b"") for text in texts]
         self._hashes.extend(hashes)
         self._distinct.update(hashes)
-        self._wanted = len(self._distinct) <= self._most
+        self.wanted = len(self._distinct) <= self._most
 
     def finish(self) -> array[int]:
         """A hash for each row, or nothing where there is nothing to balance."""
-        return self._hashes if self._wanted and len(self._distinct) > 1 else array("Q")
+        return self._hashes if self.wanted and len(self._distinct) > 1 else array("Q")
 
     def __len__(self) -> int:
         return len(self._distinct)
@@ -186,7 +181,10 @@ def label_text(example: Example, by: str) -> str | None:
         return metadata_text(example, by)
     if isinstance(example, CompletionExample):
         return example.completion.strip()
-    return (example.messages[-1].content or "").strip() if example.messages else ""
+    if isinstance(example, PreferenceExample) or not example.messages:
+        return ""
+    content = example.messages[-1].content
+    return content.strip() if isinstance(content, str) else json.dumps(content, sort_keys=True)
 
 
 def metadata_text(example: Example, key: str) -> str | None:

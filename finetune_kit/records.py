@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal, TypeAlias
 
 JsonValue: TypeAlias = "str | int | float | bool | list[JsonValue] | dict[str, JsonValue] | None"
-Kind: TypeAlias = Literal["completion", "chat"]
+Kind: TypeAlias = Literal["completion", "chat", "preference"]
 Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool", "function"]
 
 _NO_METADATA: Mapping[str, JsonValue] = {}
@@ -38,8 +38,8 @@ class Message:
 
     role: str
     """One of `Role`; kept as it was read, so that a validator can report another one."""
-    content: str | None
-    """The text; None where an assistant turn is only tool calls."""
+    content: str | list[JsonValue] | None
+    """The text, or a list of parts as hosts define them; None where an assistant turn is only tool calls."""
     more: Mapping[str, JsonValue] = field(default_factory=lambda: _NO_METADATA)
     """Other keys of the message, such as `weight`, `name` or `tool_calls`, exactly as read."""
 
@@ -65,4 +65,28 @@ class ChatExample:
         return {"messages": [message.as_json() for message in self.messages], **self.more}
 
 
-Example: TypeAlias = CompletionExample | ChatExample
+@dataclass(frozen=True, slots=True)
+class PreferenceExample:
+    """A conversation so far and two answers to it, of which the model should learn to prefer the first."""
+
+    messages: tuple[Message, ...]
+    """What is asked."""
+    preferred: tuple[Message, ...]
+    non_preferred: tuple[Message, ...]
+    more: Mapping[str, JsonValue] = field(default_factory=lambda: _NO_METADATA)
+    """Keys that hosts define beside the `messages` of the input: `tools`, `parallel_tool_calls`; exactly as read."""
+    metadata: Mapping[str, JsonValue] = field(default_factory=lambda: _NO_METADATA)
+    """Other keys of the row: for grouping and stratifying, never trained on."""
+
+    kind: ClassVar[Literal["preference"]] = "preference"
+
+    def content(self) -> dict[str, JsonValue]:
+        """What is trained on, as the JSON object that hosts take."""
+        return {
+            "input": {"messages": [message.as_json() for message in self.messages], **self.more},
+            "preferred_output": [message.as_json() for message in self.preferred],
+            "non_preferred_output": [message.as_json() for message in self.non_preferred],
+        }
+
+
+Example: TypeAlias = CompletionExample | ChatExample | PreferenceExample

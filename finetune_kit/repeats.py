@@ -5,6 +5,9 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Iterator
+
+from finetune_kit.rows import Rows
 
 # A plain set of 1.8 million keys takes 163 MB; sorted runs of this many keep it near 20 MB whatever the number of keys.
 _RUN = 1 << 18
@@ -23,3 +26,19 @@ def repeated(keys: array[int]) -> set[int]:
         if len(set(within)) < len(within):
             found.update(key for key, times in Counter(within).items() if times > 1)
     return found
+
+
+def same_keys(rows: Rows) -> Iterator[int]:
+    """The rows, in order, whose key another row has too."""
+    keys = rows.row_keys()
+    candidates = repeated(keys)
+    return (row for row, key in enumerate(keys) if key in candidates) if candidates else iter(())
+
+
+def repeated_rows(rows: Rows) -> Iterator[tuple[int, int]]:
+    """Each row whose content an earlier one has, with the first that has it."""
+    first: dict[bytes, int] = {}
+    for row in same_keys(rows):
+        earlier = first.setdefault(rows.digest(row), row)
+        if earlier != row:
+            yield row, earlier

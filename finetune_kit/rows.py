@@ -4,18 +4,46 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Generic, TypeVar, overload
 
-from finetune_kit._canonical import DIGEST_BYTES, content_of, kind_of, pack, unpack
+from finetune_kit._canonical import (
+    BLANK_COMPLETION,
+    HAS_METADATA,
+    NOTHING_ASKED,
+    content_of,
+    digest_of,
+    kind_of,
+    pack,
+    pack_pairs,
+    unpack,
+    unpack_many,
+)
 from finetune_kit._spool import Spool, Store
 from finetune_kit.errors import ParameterError
-from finetune_kit.records import Example, Kind
+from finetune_kit.records import Example, JsonValue, Kind
+
+__all__ = [
+    "BATCH_ROWS",
+    "BLANK_COMPLETION",
+    "NOTHING_ASKED",
+    "Batch",
+    "Index",
+    "Origin",
+    "Refusal",
+    "Rows",
+    "RowsBuilder",
+    "Source",
+]
 
 T = TypeVar("T")
 
 BATCH_ROWS = 256
 """Rows that validators see at once; measured best."""
+
+_BLOCK_ROWS = 2048
+_BLOCK_BYTES = 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +104,61 @@ class Source:
         return self.rows_read + self.rows_refused
 
 
-@dataclass(frozen=True, slots=True)
 class Batch:
-    """Some rows in order, decoded: their numbers in the data set are `start` to `start + len(examples) - 1`."""
+    """Some rows in order: their numbers in the data set are `start` to `start + len(batch) - 1`.
 
-    start: int
-    examples: Sequence[Example]
-    origins: Sequence[Origin]
-    digests: Sequence[bytes]
+    What a rule does not ask for is not decoded. A slice of a batch is a batch.
+    """
+
+    def __init__(self, rows: Rows, numbers: range) -> None:
+        self.rows = rows
+        """The data set that the batch belongs to."""
+        self._numbers = numbers
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __getitem__(self, part: slice) -> Batch:
+        return Batch(self.rows, self._numbers[part])
+
+    @property
+    def start(self) -> int:
+        """The number of the first row."""
+        return self._numbers.start
+
+    @property
+    def kind(self) -> Kind:
+        """Which kind of example the rows are."""
+        return self.rows.kind
+
+    @cached_property
+    def examples(self) -> Sequence[Example]:
+        """The rows themselves."""
+        return unpack_many(self.kind, self._records)
+
+    @property
+    def origins(self) -> Sequence[Origin]:
+        """Where each came from."""
+        return _OnDemand(self.rows.origin, self._numbers)
+
+    @cached_property
+    def digests(self) -> Sequence[bytes]:
+        """`Rows.digest` of each."""
+        return list(map(digest_of, self._records))
+
+    @cached_property
+    def keys(self) -> Sequence[int]:
+        """`Rows.key` of each."""
+        return self.rows.row_keys(self._numbers)
+
+    def flagged(self, flag: int) -> list[int]:
+        """The numbers of the rows with this flag, one of those in `finetune_kit.rows`."""
+        flags = self.rows.flags(self._numbers)
+        return [row for row, found in enumerate(flags, self.start) if found & flag]
+
+    @cached_property
+    def _records(self) -> list[bytes]:
+        return self.rows.records(self._numbers)
 
 
 class _OnDemand(Sequence[T], Generic[T]):
@@ -108,18 +183,37 @@ class _OnDemand(Sequence[T], Generic[T]):
         return self._item(self._numbers[index])
 
 
+@dataclass(frozen=True, slots=True)
+class Index:
+    """What is kept in memory of the rows in a store: 21 bytes each, the offsets in the store included."""
+
+    store: Store
+    lines: array[int]
+    keys: array[int]
+    flags: bytearray
+    path: str | None
+
+    def only(self, numbers: Sequence[int]) -> Index:
+        """The index of some of the rows, without their store."""
+        return Index(
+            Store(None, array("Q", [0])),
+            array(self.lines.typecode, [self.lines[number] for number in numbers]),
+            array("Q", [self.keys[number] for number in numbers]),
+            bytearray([self.flags[number] for number in numbers]),
+            self.path,
+        )
+
+
 class Rows(Sequence[Example]):
     """An immutable view of stored rows: slices and `take` share the store and copy no row."""
 
-    __slots__ = ("_lines", "_order", "_path", "_store", "kind")
+    __slots__ = ("_index", "_order", "kind")
 
     kind: Kind
 
-    def __init__(self, kind: Kind, store: Store, lines: array[int], *, path: str | None, order: Sequence[int]) -> None:
+    def __init__(self, kind: Kind, index: Index, order: Sequence[int]) -> None:
         self.kind = kind
-        self._store = store
-        self._lines = lines
-        self._path = path
+        self._index = index
         self._order = order
 
     def __len__(self) -> int:
@@ -131,86 +225,140 @@ class Rows(Sequence[Example]):
     def __getitem__(self, index: slice) -> Rows: ...
     def __getitem__(self, index: int | slice) -> Example | Rows:
         if isinstance(index, slice):
-            return self._view(self._order[index])
-        return unpack(self.kind, self._store.read(self._order[index]))
+            return Rows(self.kind, self._index, self._order[index])
+        return unpack(self.kind, self._index.store.read(self._order[index]))
 
     def __iter__(self) -> Iterator[Example]:
-        read, kind = self._store.read, self.kind
-        return (unpack(kind, read(number)) for number in self._order)
+        return (example for batch in self.batches() for example in batch.examples)
 
     def __repr__(self) -> str:
         return f"Rows(kind={self.kind!r}, len={len(self)})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        lines = array("Q", (self._lines[number] for number in self._order))
-        return _rebuild, (self.kind, self._path, lines, [self._store.read(number) for number in self._order])
+        return _rebuild, (self.kind, self._index.only(self._order), list(map(self._index.store.read, self._order)))
 
     def batches(self, size: int = BATCH_ROWS) -> Iterator[Batch]:
         """All rows in order, `size` at a time."""
         if size < 1:
             raise ParameterError(f"A batch holds at least one row, not {size}. Pass size=1 or more.", parameter="size")
-        return (self._batch(range(start, min(start + size, len(self)))) for start in range(0, len(self), size))
+        return (Batch(self, range(start, min(start + size, len(self)))) for start in range(0, len(self), size))
 
     def take(self, indices: Sequence[int]) -> Rows:
         """The rows at `indices`, in that order, as a view; `IndexError` for one that is not there."""
-        return self._view(array("Q", map(self._order.__getitem__, indices)))
+        return Rows(self.kind, self._index, array("Q", map(self._order.__getitem__, indices)))
 
     def origin(self, index: int) -> Origin:
         """Where row `index` came from."""
-        return Origin(self._path, self._lines[self._order[index]])
+        return Origin(self._index.path, self._index.lines[self._order[index]])
 
     def digest(self, index: int) -> bytes:
         """16 bytes that are equal for equal content, in every process; metadata does not count."""
-        return self._store.read(self._order[index], DIGEST_BYTES)
+        return digest_of(self._index.store.read(self._order[index]))
+
+    def key(self, index: int) -> int:
+        """A number of 64 bits, equal for rows that ask the same and in every process.
+
+        Letter case and white space do not count. Where nothing is asked, it is equal for rows of equal content.
+        """
+        return self._index.keys[self._order[index]]
+
+    def row_keys(self, numbers: range | None = None) -> array[int]:
+        """`key` of the rows, or of those with these numbers."""
+        keys = self._index.keys
+        order = self._order if numbers is None else self._order[numbers.start : numbers.stop : numbers.step]
+        if isinstance(order, range) and order.step > 0:
+            return keys[order.start : order.stop : order.step]
+        return array("Q", [keys[number] for number in order])
+
+    def flags(self, numbers: range | None = None) -> bytes:
+        """What was seen of each row when it was read: a sum of `NOTHING_ASKED` and `BLANK_COMPLETION`."""
+        flags = self._index.flags
+        order = self._order if numbers is None else self._order[numbers.start : numbers.stop : numbers.step]
+        return bytes([flags[number] for number in order])
+
+    def records(self, numbers: range) -> list[bytes]:
+        """The rows with these numbers as they are stored; `finetune_kit._canonical` reads them."""
+        return self._index.store.read_many(self._order[numbers.start : numbers.stop : numbers.step])
 
     def content_line(self, index: int) -> bytes:
         """The canonical JSON of the row's content, without a line feed, as it is written for hosts."""
-        return content_of(self._store.read(self._order[index]))
+        return content_of(self._index.store.read(self._order[index]))
 
     def content_lines(self) -> Iterator[bytes]:
         """`content_line` of every row in order."""
-        read = self._store.read
+        read = self._index.store.read
         return (content_of(read(number)) for number in self._order)
 
-    def _view(self, order: Sequence[int]) -> Rows:
-        return Rows(self.kind, self._store, self._lines, path=self._path, order=order)
-
-    def _batch(self, numbers: range) -> Batch:
-        records = [self._store.read(number) for number in self._order[numbers.start : numbers.stop]]
-        return Batch(
-            start=numbers.start,
-            examples=[unpack(self.kind, record) for record in records],
-            origins=_OnDemand(self.origin, numbers),
-            digests=[record[:DIGEST_BYTES] for record in records],
-        )
+    def content_blocks(self) -> Iterator[bytes]:
+        """All content lines in order, each ended by a line feed, many in one block."""
+        store, flags = self._index.store, self._index.flags
+        for start in range(0, len(self), _BLOCK_ROWS):
+            numbers = self._order[start : start + _BLOCK_ROWS]
+            if store.size_bytes(numbers) > _BLOCK_BYTES:
+                yield from (content_of(store.read(number)) + b"\n" for number in numbers)
+                continue
+            records = store.read_many(numbers)
+            if any(flags[number] & HAS_METADATA for number in numbers):
+                records = [content_of(record) + b"\n" for record in records]
+            yield b"".join(records)
 
 
 class RowsBuilder:
-    """Collects examples of one kind into `Rows`; only the spooled bytes and 16 bytes a row are kept."""
+    """Collects examples of one kind into `Rows`; only the spooled bytes and 21 bytes a row are kept."""
 
     def __init__(self, kind: Kind, *, path: str | None = None) -> None:
         self.kind: Kind = kind
         self._path = path
-        self._lines = array("Q")
+        self._lines = array("I")
+        self._keys = array("Q")
+        self._flags = bytearray()
         self._spool = Spool()
 
     def __len__(self) -> int:
-        return len(self._lines)
+        return len(self._flags)
 
     def add(self, example: Example, *, line: int) -> None:
         """Store one example; `RowError` where it has no faithful JSON form, and then nothing is stored."""
         if kind_of(example) != self.kind:
             raise ParameterError(f"A {kind_of(example)} example cannot stand among {self.kind} examples. Convert it.")
-        self._spool.append(pack(example))
-        self._lines.append(line)
+        packed = pack(example)
+        self._spool.append(packed.record)
+        self._remember([line], packed.key, bytes([packed.flags]))
+
+    def add_pairs(
+        self,
+        prompts: Sequence[str],
+        completions: Sequence[str],
+        metadata: Sequence[Mapping[str, JsonValue]] | None = None,
+        *,
+        lines: Sequence[int],
+    ) -> None:
+        """Store many completion examples at once.
+
+        Metadata, where there is any, holds nothing but text, truth values, null and whole numbers of 64 bits.
+        `RowError` where one of them has no JSON form, and then none is stored.
+        """
+        if not prompts:
+            return
+        packed = pack_pairs(prompts, completions, metadata)
+        self._spool.append_many(packed.records, packed.lengths)
+        self._remember(lines, packed.keys, packed.flags)
 
     def build(self) -> Rows:
         """The rows; call it once, last."""
-        return Rows(self.kind, self._spool.seal(), self._lines, path=self._path, order=range(len(self._lines)))
+        index = Index(self._spool.seal(), self._lines, self._keys, self._flags, self._path)
+        return Rows(self.kind, index, range(len(self)))
+
+    def _remember(self, lines: Sequence[int], keys: bytes, flags: bytes) -> None:
+        try:
+            self._lines += array(self._lines.typecode, lines)
+        except OverflowError:  # beyond 4 billion
+            self._lines = array("Q", self._lines) + array("Q", lines)
+        self._keys.frombytes(keys)
+        self._flags += flags
 
 
-def _rebuild(kind: Kind, path: str | None, lines: array[int], records: Sequence[bytes]) -> Rows:
+def _rebuild(kind: Kind, index: Index, records: Sequence[bytes]) -> Rows:
     spool = Spool()
-    for record in records:
-        spool.append(record)
-    return Rows(kind, spool.seal(), lines, path=path, order=range(len(lines)))
+    spool.append_many(b"".join(records), map(len, records))
+    return Rows(kind, replace(index, store=spool.seal()), range(len(records)))

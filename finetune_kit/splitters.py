@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from finetune_kit._quoting import quoted
-from finetune_kit._units import COMPLETION, Labels, UnitKeys, Units, label_text, metadata_keys, queue
+from finetune_kit._units import COMPLETION, Labels, UnitKeys, Units, label_text, metadata_keys, metadata_text, queue
 from finetune_kit.errors import SplitError
 from finetune_kit.leaks import LeakReport, leak_report
 from finetune_kit.rows import Rows
@@ -84,16 +84,20 @@ class Splitter:
             )
 
     def _units(self, rows: Rows, notes: list[str]) -> Units:
-        keys = UnitKeys(seed=self.seed, group=self.group)
+        keys = UnitKeys(rows, seed=self.seed)
+        values: list[str | None] = []
         labels = Labels(by=self.stratify, rows=len(rows))
         for batch in rows.batches():
-            keys.see(batch)
+            if self.group is None and not labels.wanted:
+                break  # nothing more is looked up in the rows themselves
+            if self.group is not None:
+                values += [metadata_text(example, self.group) for example in batch.examples]
             labels.see(batch)
-        if self.group is not None and keys.without_group:
-            notes.append(_missing(rows, "group", self.group, keys.without_group, "each prompt of theirs stands alone"))
+        if missing := values.count(None):
+            notes.append(_missing(rows, "group", self.group or "", missing, "each prompt of theirs stands alone"))
         if self.stratify is not None and labels.without:
             notes.append(_missing(rows, "stratify", self.stratify, labels.without, "they count as one value"))
-        units = queue(keys.finish(), labels.finish())
+        units = queue(keys.by_prompt() if self.group is None else keys.by_group(values), labels.finish())
         if units.labels:
             notes.append(self._label_note(rows, units, count=len(labels)))
         return units

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from finetune_kit.leaks import leak_report, prompt_key
+from finetune_kit._keys import prompt_key
+from finetune_kit.leaks import leak_report
 from finetune_kit.records import CompletionExample
 from tests.rows_of import completions, conversation, many
 

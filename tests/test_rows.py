@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finetune_kit.errors import ParameterError, RowError
-from finetune_kit.records import ChatExample, CompletionExample, Example, JsonValue, Message
+from finetune_kit.records import ChatExample, CompletionExample, Example, JsonValue, Message, PreferenceExample
 from finetune_kit.rows import Origin, Rows, RowsBuilder, Source
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
@@ -38,6 +38,15 @@ CHATS = st.builds(
     st.dictionaries(st.sampled_from(["tools", "functions"]), JSON, max_size=2),
     METADATA,
 )
+PREFERENCES = st.builds(
+    PreferenceExample,
+    st.lists(MESSAGES, max_size=3).map(tuple),
+    st.lists(MESSAGES, max_size=2).map(tuple),
+    st.lists(MESSAGES, max_size=2).map(tuple),
+    st.dictionaries(st.sampled_from(["tools", "parallel_tool_calls"]), JSON, max_size=2),
+    METADATA,
+)
+SIMPLE = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | TEXTS
 
 # What a user's function may return in spite of the annotations.
 ODD: Any = object()
@@ -45,7 +54,7 @@ ODD_KEY: Any = {1: "x"}
 
 
 def rows_of(*examples: Example, path: str | None = None) -> Rows:
-    builder = RowsBuilder("chat" if examples and isinstance(examples[0], ChatExample) else "completion", path=path)
+    builder = RowsBuilder(examples[0].kind if examples else "completion", path=path)
     for number, example in enumerate(examples, 1):
         builder.add(example, line=number)
     return builder.build()
@@ -63,6 +72,57 @@ def test_completions_come_back_equal(examples: list[CompletionExample]) -> None:
 @given(st.lists(CHATS, min_size=1, max_size=5))
 def test_chats_come_back_equal(examples: list[ChatExample]) -> None:
     assert list(rows_of(*examples)) == examples
+
+
+@given(st.lists(PREFERENCES, min_size=1, max_size=3))
+def test_preferences_come_back_equal(examples: list[PreferenceExample]) -> None:
+    assert list(rows_of(*examples)) == examples
+
+
+@given(st.lists(st.builds(CompletionExample, TEXTS, TEXTS, st.dictionaries(TEXTS, SIMPLE, max_size=2)), max_size=5))
+def test_rows_added_together_are_those_added_one_by_one(examples: list[CompletionExample]) -> None:
+    """Bytes, keys and flags; with and without metadata."""
+    for bare in (False, True):
+        if bare:
+            examples = [CompletionExample(example.prompt, example.completion) for example in examples]
+        builder = RowsBuilder("completion")
+        builder.add_pairs(
+            [example.prompt for example in examples],
+            [example.completion for example in examples],
+            None if bare else [example.metadata for example in examples],
+            lines=range(1, len(examples) + 1),
+        )
+        together, single = builder.build(), rows_of(*examples)
+        numbers = range(len(examples))
+        assert list(together) == examples
+        assert together.records(numbers) == single.records(numbers)
+        assert together.row_keys() == single.row_keys()
+        assert together.flags() == single.flags()
+        assert [together.origin(n) for n in numbers] == [single.origin(n) for n in numbers]
+
+
+def test_a_row_without_json_form_keeps_all_that_were_added_with_it_out() -> None:
+    builder = RowsBuilder("completion")
+    with pytest.raises(RowError):
+        builder.add_pairs(["a", "cut \ud83d"], ["b", "c"], lines=[1, 2])
+    builder.add_pairs(["a"], ["b"], lines=[1])
+    assert list(builder.build()) == [CompletionExample("a", "b")]
+
+
+def test_line_numbers_beyond_four_billion_are_kept() -> None:
+    builder = RowsBuilder("completion")
+    builder.add_pairs(["a", "b"], ["x", "y"], lines=[2**32 - 1, 2**32 + 5])
+    builder.add(CompletionExample("c", "z"), line=2**32 + 6)
+    rows = builder.build()
+    assert [rows.origin(n).line for n in range(3)] == [2**32 - 1, 2**32 + 5, 2**32 + 6]
+
+
+@given(st.lists(COMPLETIONS, max_size=6), st.data())
+def test_blocks_are_the_content_lines(examples: list[CompletionExample], data: st.DataObject) -> None:
+    rows = rows_of(*examples)
+    if examples:
+        rows = rows.take(data.draw(st.lists(st.integers(0, len(examples) - 1))))
+    assert b"".join(rows.content_blocks()) == b"".join(line + b"\n" for line in rows.content_lines())
 
 
 @pytest.mark.parametrize("number", [2**63 - 1, 2**64 - 1, 2**64, -(2**63) - 1, 10**40, 1e300, -0.0, 1e22])
@@ -172,6 +232,8 @@ def test_pickled_view_holds_only_its_rows_with_their_origins() -> None:
     view = rows.take([5, 3])
     again: Rows = pickle.loads(pickle.dumps(view))
     assert list(again) == list(view)
+    assert again.row_keys() == view.row_keys()
+    assert again.flags() == view.flags()
     assert [again.origin(n) for n in range(2)] == [Origin("support.csv", 6), Origin("support.csv", 4)]
     assert len(pickle.dumps(view)) < 1000
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from finetune_kit._keys import prompt_key
 from finetune_kit.errors import SplitError
-from finetune_kit.leaks import prompt_key
 from finetune_kit.records import CompletionExample
 from finetune_kit.rows import Rows
 from finetune_kit.splitters import SplitIndices, Splitter, leak_report

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from finetune_kit._canonical import kind_of
 from finetune_kit.errors import ColumnError, DataError, EmptyDataError, FormatError, RowError
-from finetune_kit.records import Example, Kind
+from finetune_kit.records import CompletionExample, Example, JsonValue, Kind
 from finetune_kit.rows import Refusal, Rows, RowsBuilder, Source
 
 REFUSALS_KEPT = 1000
@@ -61,6 +61,32 @@ class Intake:
             if not len(self._builder):
                 self._builder = None
             self.refuse(error, line=line, raw=raw)
+
+    def accept_pairs(
+        self,
+        prompts: Sequence[str],
+        completions: Sequence[str],
+        metadata: Sequence[Mapping[str, JsonValue]] | None = None,
+        *,
+        lines: Sequence[int],
+        raw: Callable[[int], object],
+    ) -> None:
+        """Keep many completion rows at once, or refuse those of them that cannot be kept.
+
+        `raw` gives the row at a place in the list, as it was read. Metadata, where there is any, holds nothing but
+        text, truth values, null and whole numbers of 64 bits.
+        """
+        if self._builder is None and prompts:
+            self._builder = RowsBuilder("completion", path=self._path)
+        try:
+            if self._builder is not None and self._builder.kind == "completion":
+                self._builder.add_pairs(prompts, completions, metadata, lines=lines)
+                return
+        except RowError:
+            pass  # which of them it is, is found out one by one
+        for place, (prompt, completion, line) in enumerate(zip(prompts, completions, lines, strict=True)):
+            example = CompletionExample(prompt, completion, metadata[place] if metadata else {})
+            self.accept(example, line=line, raw=raw(place))
 
     def refuse(self, error: RowError, *, line: int, raw: object) -> None:
         """Count a row that cannot be read, and remember the first thousand."""

@@ -28,7 +28,7 @@ class ChatRoles:
         """One error for each unknown role, and one where the assistant is missing or not the last."""
         return [
             issue
-            for row, example in enumerate(batch.examples, batch.start)
+            for row, example in enumerate(batch.examples if batch.kind == "chat" else (), batch.start)
             if isinstance(example, ChatExample)
             for issue in self._judge(row, [message.role for message in example.messages])
         ]

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from finetune_kit.records import CompletionExample
-from finetune_kit.repeats import repeated
-from finetune_kit.rows import Batch
+from finetune_kit.repeats import same_keys
+from finetune_kit.rows import Batch, Rows
 from finetune_kit.validators.issue import Issue, Severity
-
-_HASH_MASK = (1 << 64) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,35 +28,27 @@ class Contradictions:
 
 @dataclass(slots=True)
 class ContradictionsCheck:
-    """Holds 24 bytes for each row that has a prompt.
-
-    The built-in hash serves, the fastest there is, because nothing here outlives the process.
-    """
+    """Reads again only the rows that ask the same."""
 
     code: str
-    _rows: array[int] = field(default_factory=lambda: array("Q"))
-    _prompts: array[int] = field(default_factory=lambda: array("Q"))
-    _completions: array[int] = field(default_factory=lambda: array("Q"))
+    _rows: Rows | None = None
 
     def see(self, batch: Batch) -> Iterable[Issue]:
         """Nothing is compared before the end."""
-        for row, example in enumerate(batch.examples, batch.start):
-            if isinstance(example, CompletionExample) and (prompt := example.prompt.strip()):
-                self._rows.append(row)
-                self._prompts.append(hash(prompt) & _HASH_MASK)
-                self._completions.append(hash(example.completion.strip()) & _HASH_MASK)
+        self._rows = batch.rows
         return ()
 
     def finish(self) -> Iterator[Issue]:
         """A warning for each example that answers otherwise than the first with its prompt."""
-        candidates = repeated(self._prompts)
-        if not candidates:
+        if self._rows is None or self._rows.kind != "completion":
             return
-        first: dict[int, tuple[int, int]] = {}
-        for row, prompt, completion in zip(self._rows, self._prompts, self._completions, strict=True):
-            if prompt in candidates:
-                earlier, answer = first.setdefault(prompt, (row, completion))
-                if answer != completion:
+        first: dict[int, tuple[int, int]] = {}  # hashes: many long texts would fill the memory
+        for row in same_keys(self._rows):
+            example = self._rows[row]
+            if isinstance(example, CompletionExample) and (prompt := example.prompt.strip()):
+                answer = hash(example.completion.strip())
+                earlier, known = first.setdefault(hash(prompt), (row, answer))
+                if answer != known:
                     yield self._issue(row, earlier)
 
     def _issue(self, row: int, earlier: int) -> Issue:

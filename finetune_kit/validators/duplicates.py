@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from finetune_kit.repeats import repeated
-from finetune_kit.rows import Batch
+from finetune_kit.repeats import repeated_rows
+from finetune_kit.rows import Batch, Rows
 from finetune_kit.validators.issue import Issue, Severity
 
 
@@ -28,28 +27,20 @@ class Duplicates:
 
 @dataclass(slots=True)
 class DuplicatesCheck:
-    """Holds 16 bytes a row, the content's whole digest: equal digests are equal contents."""
+    """Looks at the contents only of rows that ask the same."""
 
     code: str
-    _digests: bytearray = field(default_factory=bytearray)
+    _rows: Rows | None = None
 
     def see(self, batch: Batch) -> Iterable[Issue]:
         """Nothing is compared before the end."""
-        self._digests += b"".join(batch.digests)
+        self._rows = batch.rows
         return ()
 
     def finish(self) -> Iterator[Issue]:
         """A warning for each example but the first of its equals."""
-        heads = array("Q", bytes(self._digests))[::2]
-        candidates = repeated(heads)
-        if not candidates:
-            return
-        first: dict[bytes, int] = {}
-        for row, head in enumerate(heads):
-            if head in candidates:
-                earlier = first.setdefault(bytes(self._digests[16 * row : 16 * row + 16]), row)
-                if earlier != row:
-                    yield self._issue(row, earlier)
+        for row, earlier in () if self._rows is None else repeated_rows(self._rows):
+            yield self._issue(row, earlier)
 
     def _issue(self, row: int, earlier: int) -> Issue:
         return Issue(

@@ -6,8 +6,8 @@ from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from finetune_kit.records import ChatExample, CompletionExample, Message
-from finetune_kit.rows import Batch
+from finetune_kit.records import ChatExample, Message
+from finetune_kit.rows import BLANK_COMPLETION, NOTHING_ASKED, Batch
 from finetune_kit.validators.issue import Issue, Severity
 
 # What can stand in place of words: calls, a refusal, and what a tool returned, which may rightly be nothing.
@@ -37,8 +37,7 @@ class EmptyCompletion:
                 hint="Write the answer that the model should give, or drop the row.",
                 fix="drop the row",
             )
-            for row, example in enumerate(batch.examples, batch.start)
-            if isinstance(example, CompletionExample) and not example.completion.strip()
+            for row in batch.flagged(BLANK_COMPLETION)
         ]
 
 
@@ -63,7 +62,7 @@ class EmptyMessage:
                 field=f"messages[{place}].content",
                 hint="Write the message, or drop it or its conversation.",
             )
-            for row, example in enumerate(batch.examples, batch.start)
+            for row, example in enumerate(batch.examples if batch.kind == "chat" else (), batch.start)
             if isinstance(example, ChatExample)
             for place, message in enumerate(example.messages)
             if _is_empty(message)
@@ -71,7 +70,7 @@ class EmptyMessage:
 
 
 def _is_empty(message: Message) -> bool:
-    if message.content and not message.content.isspace():
+    if message.content and not (isinstance(message.content, str) and message.content.isspace()):
         return False
     return message.role not in _RESULT_ROLES and not any(message.more.get(key) for key in _INSTEAD_OF_TEXT)
 
@@ -101,12 +100,9 @@ class EmptyPromptCheck:
 
     def see(self, batch: Batch) -> Iterable[Issue]:
         """Nothing is certain before the end."""
-        self._seen += len(batch.examples)
-        self._empty.extend(
-            row
-            for row, example in enumerate(batch.examples, batch.start)
-            if isinstance(example, CompletionExample) and not example.prompt.strip()
-        )
+        self._seen += len(batch)
+        if batch.kind == "completion":
+            self._empty.extend(batch.flagged(NOTHING_ASKED))
         return ()
 
     def finish(self) -> Iterable[Issue]:

@@ -119,13 +119,8 @@ class _RowRun:
 
     def _one_by_one(self, batch: Batch) -> list[Issue]:
         found: list[Issue] = []
-        for place in range(len(batch.examples)):
-            one = Batch(
-                start=batch.start + place,
-                examples=batch.examples[place : place + 1],
-                origins=batch.origins[place : place + 1],
-                digests=batch.digests[place : place + 1],
-            )
+        for place in range(len(batch)):
+            one = batch[place : place + 1]
             found += self.failure.guard(partial(self._check, one), one.start) or []
         return found
 
