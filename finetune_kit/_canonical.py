@@ -10,11 +10,13 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import Any, NamedTuple, cast
 
 import orjson
 
-from finetune_kit._keys import folded, key_of, keys_of, prompt_key
+from finetune_kit._damage import is_damaged, may_be_damaged
+from finetune_kit._keys import all_folded, key_of, keys_of, prompt_key
 from finetune_kit.errors import RowError
 from finetune_kit.records import ChatExample, CompletionExample, Example, JsonValue, Kind, Message, PreferenceExample
 
@@ -24,8 +26,11 @@ DIGEST_BYTES = 16
 NOTHING_ASKED = 1
 BLANK_COMPLETION = 2
 HAS_METADATA = 4
+DAMAGED = 8
 
 _EXACT = b"#"
+_LINE_FEED = ord("\n")
+_PROMPT = b'{"prompt":'
 _NOTHING: Mapping[str, JsonValue] = {}
 
 # orjson writes 254 levels; the wrapping of messages takes some of them.
@@ -54,6 +59,8 @@ def pack(example: Example) -> Packed:
         flags |= BLANK_COMPLETION
     if metadata or exact:
         flags |= HAS_METADATA
+    if is_damaged(content):
+        flags |= DAMAGED
     return Packed(b"".join((content, b"\n", _EXACT if exact else b"", metadata)), key or key_of(content), flags)
 
 
@@ -74,33 +81,43 @@ def pack_pairs(
     Metadata, where there is any, holds nothing but text, truth values, null and whole numbers of 64 bits.
     `RowError` where any of them has no JSON form; which, is found out one by one.
     """
-    lines = _pair_lines(prompts, completions)
-    asked = list(map(folded, prompts))
+    written = _dump([{"prompt": prompt, "completion": text} for prompt, text in zip(prompts, completions, strict=True)])
+    records, lengths = _with_line_feeds(written, len(prompts))
+    asked = all_folded(prompts)
     flags = bytes(
         [
             (not text) * NOTHING_ASKED + (not answer or answer.isspace()) * BLANK_COMPLETION
             for text, answer in zip(asked, completions, strict=True)
         ]
     )
-    if b"" in asked:
-        asked = [text or line for text, line in zip(asked, lines, strict=True)]
-    keys = b"".join(keys_of(asked))
+    damaged = may_be_damaged(written, prompts, completions)
+    if metadata is None and not damaged and b"" not in asked:
+        return PackedPairs(records, lengths, b"".join(keys_of(asked)), flags)
+    lines = records.split(b"\n")[:-1]
+    if damaged:
+        flags = bytes([flag | DAMAGED * is_damaged(line) for flag, line in zip(flags, lines, strict=True)])
+    keys = b"".join(keys_of([text or line for text, line in zip(asked, lines, strict=True)]))
     if metadata is None:
-        return PackedPairs(b"\n".join(lines) + b"\n", [len(line) + 1 for line in lines], keys, flags)
-    rest = [_dump(more, exact=False) if more else b"" for more in metadata]
-    records = [line + b"\n" + more for line, more in zip(lines, rest, strict=True)]
+        return PackedPairs(records, lengths, keys, flags)
+    rest = [_dump(more) if more else b"" for more in metadata]
     flags = bytes([flag | HAS_METADATA * bool(more) for flag, more in zip(flags, rest, strict=True)])
-    return PackedPairs(b"".join(records), list(map(len, records)), keys, flags)
+    longer = [length + len(more) for length, more in zip(lengths, rest, strict=True)]
+    records = b"".join([part for line, more in zip(lines, rest, strict=True) for part in (line, b"\n", more)])
+    return PackedPairs(records, longer, keys, flags)
 
 
-_PROMPT = b'{"prompt":'
-
-
-def _pair_lines(prompts: Sequence[str], completions: Sequence[str]) -> list[bytes]:
-    # One call writes all; the start of an object cannot stand inside a text, whose quotes are escaped.
-    pairs = [{"prompt": prompt, "completion": answer} for prompt, answer in zip(prompts, completions, strict=True)]
-    written = _dump(pairs, exact=False)
-    return [_PROMPT + line for line in written[len(_PROMPT) + 1 : -1].split(b"," + _PROMPT)]
+def _with_line_feeds(written: bytes, count: int) -> tuple[bytes, list[int]]:
+    """A list of pairs as lines, and how long each line is."""
+    starts = written.split(b"{")[1:]
+    if len(starts) == count:  # no text holds a brace
+        lengths = [len(part) + 1 for part in starts]
+    else:  # the start of a pair cannot stand inside a text, whose quotes are escaped; but it takes longer to find
+        starts = written[len(_PROMPT) + 1 : -1].split(b"," + _PROMPT)
+        lengths = [len(part) + len(_PROMPT) + 1 for part in starts]
+    lines = bytearray(written)
+    for end in accumulate(lengths):
+        lines[end] = _LINE_FEED
+    return bytes(memoryview(lines)[1:]), lengths
 
 
 def kind_of(example: Example) -> Kind:
@@ -238,7 +255,7 @@ def _check_texts(example: Example) -> None:
             raise RowError(f"{where} is not text but {what}", code="wrong_type", hint="Turn it into text first")
 
 
-def _dump(value: object, *, exact: bool) -> bytes:
+def _dump(value: object, *, exact: bool = False) -> bytes:
     try:
         if exact:
             return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()

@@ -47,6 +47,13 @@ def folded(text: str) -> bytes:
     return "".join(text.casefold().split()).encode("utf-8", "surrogatepass")
 
 
+def all_folded(texts: Sequence[str]) -> list[bytes]:
+    """Each text `folded`."""
+    return [
+        text.casefold().encode().translate(None, _ASCII_SPACE) if text.isascii() else folded(text) for text in texts
+    ]
+
+
 def _turns(messages: Sequence[Message]) -> bytes:
     turns = [(message.role, _folded_content(message), dict(message.more)) for message in messages]
     try:

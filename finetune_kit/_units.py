@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from itertools import accumulate, chain
+from itertools import accumulate, chain, pairwise
 
 from finetune_kit.labels import most_labels
 from finetune_kit.records import CompletionExample, Example, PreferenceExample
@@ -62,7 +62,10 @@ def queue(keys: array[int], labels: array[int]) -> Units:
     The first unit of every label comes before all else: a label that cannot be on every side is trained on.
     """
     order = array("Q", sorted(range(len(keys)), key=keys.__getitem__))
-    ends = array("Q", (end for end in range(1, len(order) + 1) if end == len(order) or _apart(keys, order, end)))
+    ranked_keys = [keys[row] for row in order]
+    ends = array("Q", [end for end, (key, following) in enumerate(pairwise(ranked_keys), 1) if key != following])
+    if order:
+        ends.append(len(order))
     if not labels:
         return Units(order, ends, labels)
     spans = list(zip(chain((0,), ends), ends, strict=False))
@@ -74,10 +77,6 @@ def queue(keys: array[int], labels: array[int]) -> Units:
         ends=array("Q", accumulate(spans[unit][1] - spans[unit][0] for unit in ranked)),
         labels=array("Q", (of_unit[unit] for unit in ranked)),
     )
-
-
-def _apart(keys: array[int], order: array[int], end: int) -> bool:
-    return keys[order[end - 1]] != keys[order[end]]
 
 
 def _commonest(labels: Iterable[int]) -> int:

@@ -12,10 +12,13 @@ from finetune_kit.rows import Rows
 # A plain set of 1.8 million keys takes 163 MB; sorted runs of this many keep it near 20 MB whatever the number of keys.
 _RUN = 1 << 18
 _KEYS_END = 1 << 64
+_FEW = 1 << 19  # as a set, 40 MB for a moment
 
 
 def repeated(keys: array[int]) -> set[int]:
     """The keys, 64-bit hashes in an `array("Q")`, that occur at least twice."""
+    if len(keys) <= _FEW and len(set(keys)) == len(keys):
+        return set()
     runs = [array("Q", sorted(keys[start : start + _RUN])) for start in range(0, len(keys), _RUN)]
     found: set[int] = set()
     for part in range(len(runs)):

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar, overload
 
 from finetune_kit._canonical import (
     BLANK_COMPLETION,
+    DAMAGED,
     HAS_METADATA,
     NOTHING_ASKED,
     content_of,
@@ -27,6 +28,7 @@ from finetune_kit.records import Example, JsonValue, Kind
 __all__ = [
     "BATCH_ROWS",
     "BLANK_COMPLETION",
+    "DAMAGED",
     "NOTHING_ASKED",
     "Batch",
     "Index",
@@ -154,6 +156,8 @@ class Batch:
     def flagged(self, flag: int) -> list[int]:
         """The numbers of the rows with this flag, one of those in `finetune_kit.rows`."""
         flags = self.rows.flags(self._numbers)
+        if not any(flags):
+            return []
         return [row for row, found in enumerate(flags, self.start) if found & flag]
 
     @cached_property
@@ -271,9 +275,11 @@ class Rows(Sequence[Example]):
         return array("Q", [keys[number] for number in order])
 
     def flags(self, numbers: range | None = None) -> bytes:
-        """What was seen of each row when it was read: a sum of `NOTHING_ASKED` and `BLANK_COMPLETION`."""
+        """What was seen of each row when it was read: a sum of `NOTHING_ASKED`, `BLANK_COMPLETION` and `DAMAGED`."""
         flags = self._index.flags
         order = self._order if numbers is None else self._order[numbers.start : numbers.stop : numbers.step]
+        if isinstance(order, range) and order.step == 1:
+            return bytes(flags[order.start : order.stop])
         return bytes([flags[number] for number in order])
 
     def records(self, numbers: range) -> list[bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, cast
 
 import orjson
@@ -10,7 +11,7 @@ import orjson
 from finetune_kit._canonical import needs_exact_numbers
 from finetune_kit.errors import RowError
 from finetune_kit.readers.shapes import Shape, wrong_type
-from finetune_kit.records import Example
+from finetune_kit.records import Example, JsonValue
 
 
 def example_of(row: object, raw: bytes | str, shape: Shape) -> Example:
@@ -21,6 +22,33 @@ def example_of(row: object, raw: bytes | str, shape: Shape) -> Example:
     if needs_exact_numbers(example):
         example = shape.example(_exact(raw))
     return example
+
+
+Pairs = tuple[list[str], list[str], list[dict[str, JsonValue]] | None]
+
+_PLAIN = {str, bool, int, type(None)}  # whole numbers that orjson gives are of 64 bits; larger ones it makes floats
+
+
+def plain_pairs(rows: Sequence[Any], keys: tuple[str, str]) -> Pairs | None:
+    """Prompts, completions and metadata of rows that hold nothing but texts and plain values; None otherwise."""
+    try:
+        prompts, completions = ([row[key] for row in rows] for key in keys)
+    except (KeyError, TypeError, IndexError):
+        return None
+    if {*map(type, prompts), *map(type, completions)} != {str}:
+        return None
+    if {*map(len, rows)} == {2}:
+        return prompts, completions, None
+    metadata = [{key: value for key, value in row.items() if key not in keys} for row in rows]
+    kinds = {type(value) for more in metadata for value in more.values()}
+    return (prompts, completions, metadata) if kinds <= _PLAIN else None
+
+
+def line_ends(data: bytes, start: int, stop: int) -> int:
+    """How many lines end there: by a line feed, a carriage return or both."""
+    count = data.count(b"\n", start, stop)
+    returns = data.count(b"\r", start, stop)
+    return count + returns - data.count(b"\r\n", start, stop) if returns else count
 
 
 def bad_json(error: orjson.JSONDecodeError) -> RowError:

@@ -42,6 +42,12 @@ class Shape:
             return (_SHAREGPT_NOTE,) if self._turns == "conversations" else ()
         return () if self._fields is None else self._fields.notes
 
+    def pair_keys(self) -> tuple[str, str] | None:
+        """The keys of prompt and completion, once a row has settled them and nothing else belongs to the prompt."""
+        if self._fields is None or self._fields.context is not None:
+            return None
+        return self._fields.prompt, self._fields.completion
+
     def example(self, row: Mapping[str, Any]) -> Example:
         """The example that `row` is; `RowError` where it is none."""
         fields = self._fields

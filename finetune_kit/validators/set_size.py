@@ -36,7 +36,7 @@ class MinimumExamplesCheck:
 
     def see(self, batch: Batch) -> Iterable[Issue]:
         """Nothing is certain before the end."""
-        self._seen += len(batch.examples)
+        self._seen += len(batch)
         return ()
 
     def finish(self) -> Iterable[Issue]:

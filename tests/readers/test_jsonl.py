@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finetune_kit.errors import ColumnError, EmptyDataError, EncodingError, FormatError
-from finetune_kit.readers import ReadResult, read_jsonl
+from finetune_kit.readers import ReadResult, jsonl, read_jsonl
 from finetune_kit.readers.jsonl import LONGEST_LINE
 from finetune_kit.records import ChatExample, CompletionExample, Message
 from finetune_kit.rows import Refusal
@@ -233,3 +234,40 @@ def test_chinese_encodings_are_read(file: Path) -> None:
     result = read_jsonl(file)
     assert result.source.encoding == "gb18030"
     assert result.rows[3] == CompletionExample("第3个问题是什么", "我们的营业时间是早上九点")
+
+
+FLAT = st.fixed_dictionaries(
+    {
+        "prompt": st.text(st.characters(exclude_categories=["Cs"])),
+        "completion": st.text('ab{}\n\\"，好\ufffdÃ©', max_size=9),
+    },
+    optional={"id": st.integers(-9, 9) | st.text(max_size=3) | st.booleans() | st.none() | st.just([{"a": 1}])},
+)
+BROKEN = st.sampled_from(
+    ['{"prompt":"a"', '"completion":"b"}', "", " ", "[1]", '{"prompt":1,"completion":"b"}', '{"a":[{}', "{}]}"]
+)
+
+
+@given(
+    st.lists(FLAT | BROKEN, min_size=1, max_size=30),
+    st.sampled_from(["\n", "\r\n"]),
+    st.booleans(),
+    st.sampled_from([64, 1 << 17]),
+)
+def test_lines_read_together_are_those_read_one_by_one(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[Any], end: str, escaped: object, block: int
+) -> None:
+    """Blocks of lines are parsed at once where that is sure to be the same."""
+    lines = [row if isinstance(row, str) else json.dumps(row, ensure_ascii=bool(escaped)) for row in rows]
+    path = tmp_path_factory.mktemp("jsonl") / "rows.jsonl"
+    path.write_text('{"prompt": "first", "completion": "row"}' + end + end.join(lines), encoding="utf-8", newline="")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jsonl, "_BLOCK_BYTES", block)
+        result = read_jsonl(path)
+        patch.setattr(jsonl, "plain_pairs", lambda rows, keys: None)
+        expected = read_jsonl(path)
+    assert list(result.rows) == list(expected.rows)
+    assert [result.rows.origin(n) for n in range(len(result.rows))] == [
+        expected.rows.origin(n) for n in range(len(expected.rows))
+    ]
+    assert result.source == expected.source
