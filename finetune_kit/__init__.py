@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from finetune_kit.splitters import Splitter
     from finetune_kit.templates import PromptTemplate
     from finetune_kit.validators import Issue, Report, Severity, Validator, row_validator
+    from finetune_kit.writing import WrittenFile
 
 __all__ = [
     "Backend",
@@ -52,6 +53,7 @@ __all__ = [
     "Split",
     "Splitter",
     "Validator",
+    "WrittenFile",
     "__version__",
     "connect",
     "errors",
@@ -81,6 +83,7 @@ _MODULE_OF = {
     "Split": "dataset",
     "Splitter": "splitters",
     "Validator": "validators",
+    "WrittenFile": "writing",
     "connect": "backends",
     "errors": "errors",
     "evaluate": "evaluation",

@@ -14,7 +14,7 @@ from finetune_kit.backends import Backend, JobSpec, connect
 from finetune_kit.cards import ModelCard
 from finetune_kit.errors import ParameterError
 from finetune_kit.formats import rendered_lines
-from finetune_kit.hosts import FINE_TUNED_PREFIX, Resolved
+from finetune_kit.hosts import FINE_TUNED_PREFIX, Resolved, file_rules
 from finetune_kit.job import FineTuneJob
 from finetune_kit.labels import closed_labels
 from finetune_kit.leaks import LeakReport, leak_report
@@ -30,6 +30,7 @@ from finetune_kit.readers import (
     read_xlsx,
 )
 from finetune_kit.records import CompletionExample, Example, Kind
+from finetune_kit.repeats import repeated_rows
 from finetune_kit.rows import Rows, Source
 from finetune_kit.splitters import Splitter
 from finetune_kit.templates import PromptTemplate
@@ -43,6 +44,7 @@ from finetune_kit.validators import (
     row_validator,
     validate,
 )
+from finetune_kit.writing import WrittenFile, write_rows
 
 
 class Dataset:
@@ -207,6 +209,26 @@ class Dataset:
     def without_refused(self) -> Dataset:
         """The same rows, with those that could not be read given up on purpose, so that `train` does not object."""
         return Dataset(self._rows, replace(self._source, rows_refused=0, refusals=()))
+
+    def without_duplicates(self) -> Dataset:
+        """The same rows without those whose content an earlier row has; `source.notes` tells how many that were."""
+        repeats = {row for row, _ in repeated_rows(self._rows)}
+        if not repeats:
+            return self
+        kept = self._rows.take([row for row in range(len(self)) if row not in repeats])
+        which = "row that repeats an earlier one was" if len(repeats) == 1 else "rows that repeat an earlier one were"
+        note = f"{len(repeats):,} {which} left out, as asked."
+        return Dataset(kept, replace(self._source, notes=(*self._source.notes, note)))
+
+    def write(self, path: str | os.PathLike[str], *, host: str = "openai") -> WrittenFile:
+        """Write the rows as JSON Lines in UTF-8, with a byte-order mark where `host` wants one.
+
+        `host` is `openai`, `azure` (which wants the mark) or `local`.
+        Metadata stay behind, and no separator or stop sequence is added: what was written reads back equal. The file is
+        there as a whole or, on an error, not at all. Raises `FileTooLargeError`, which says how many rows would fit,
+        and `StorageError`.
+        """
+        return write_rows(self._rows, path, file_rules(host))
 
     def validate(self, validators: Sequence[AnyValidator] | None = None) -> Report:
         """Check every row, refused ones included, in one pass; by default with all of the library's rules."""

@@ -8,6 +8,7 @@
     │   ├── FormatError                     not the CSV, JSON or JSON Lines it should be
     │   ├── ColumnError                     a named column is not there, or none could be guessed
     │   ├── RowError                        one row cannot be kept as it is
+    │   ├── FileTooLargeError               more than the host takes in one file
     │   └── ValidationError                 the report at the door of `train` holds errors
     ├── ParameterError (ValueError)         an argument is out of its range, or two do not go together
     ├── SplitError (ValueError)             the data cannot be split as asked
@@ -110,6 +111,23 @@ class RowError(DataError):
     """What to do."""
     column: int | None
     """The character in the line, counted from 1, where that is known."""
+
+
+class FileTooLargeError(DataError):
+    """The file would be larger than its host takes."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: str | None = None,
+        size_bytes: int | None = None,
+        max_bytes: int | None = None,
+        rows_that_fit: int | None = None,
+    ) -> None:
+        super().__init__(message, path=path)
+        self.size_bytes, self.max_bytes = size_bytes, max_bytes
+        self.rows_that_fit = rows_that_fit
 
 
 class ValidationError(DataError):

@@ -295,6 +295,14 @@ class Rows(Sequence[Example]):
         read = self._index.store.read
         return (content_of(read(number)) for number in self._order)
 
+    def content_lengths(self) -> Iterator[int]:
+        """The bytes of each content line in order, its line feed included."""
+        store, flags = self._index.store, self._index.flags
+        return (
+            len(content_of(store.read(number))) + 1 if flags[number] & HAS_METADATA else store.size_bytes((number,))
+            for number in self._order
+        )
+
     def content_blocks(self) -> Iterator[bytes]:
         """All content lines in order, each ended by a line feed, many in one block."""
         store, flags = self._index.store, self._index.flags

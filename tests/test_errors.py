@@ -34,6 +34,9 @@ SAMPLES: Mapping[str, object] = {
     "model": "davinci",
     "known": ("smollm2-135m",),
     "job_id": "ftjob-1",
+    "size_bytes": 700,
+    "max_bytes": 512,
+    "rows_that_fit": 3,
 }
 """A value for each field that an error has; a new field needs one here."""
 

@@ -38,6 +38,7 @@ PUBLIC = [
     "Split",
     "Splitter",
     "Validator",
+    "WrittenFile",
     "__version__",
     "connect",
     "errors",

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from finetune_kit.errors import ParameterError, UnknownModelError
 
@@ -24,8 +24,8 @@ class Resolved(BaseModel):
     """Why they differ, for the job's first event and the card; empty where they do not."""
 
 
-class HostProfile(BaseModel):
-    """One host's limits and models."""
+class FileRules(BaseModel):
+    """What a host wants of the files that are uploaded to it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -36,6 +36,11 @@ class HostProfile(BaseModel):
     """Whether uploaded files must begin with one."""
     min_examples: int
     max_file_bytes: int
+
+
+class HostProfile(FileRules):
+    """One host's limits and models."""
+
     max_suffix_characters: int
     n_epochs_range: tuple[int, int]
     batch_size_range: tuple[int, int]
@@ -69,11 +74,25 @@ class HostProfile(BaseModel):
         )
 
 
+_PROFILES = ("local",)
+_RULES = TypeAdapter(list[FileRules])
+
+
 @cache
 def host_profile(name: str) -> HostProfile:
     """The profile that the package ships for `name`."""
-    folder = files(__name__)
-    known = sorted(entry.name.removesuffix(".json") for entry in folder.iterdir() if entry.name.endswith(".json"))
-    if name not in known:
-        raise ParameterError(f"there is no host profile {name!r}; there are {', '.join(known)}.", parameter="host")
-    return HostProfile.model_validate_json((folder / f"{name}.json").read_bytes())
+    if name not in _PROFILES:
+        raise ParameterError(f"there is no host profile {name!r}; there are {', '.join(_PROFILES)}.", parameter="host")
+    return HostProfile.model_validate_json((files(__name__) / f"{name}.json").read_bytes())
+
+
+@cache
+def file_rules(name: str) -> FileRules:
+    """What the host `name` wants of files; hosts are known here before jobs can run there."""
+    rules = {rule.name: rule for rule in _RULES.validate_json((files(__name__) / "file_rules.json").read_bytes())}
+    if name in rules:
+        return rules[name]
+    if name in _PROFILES:
+        return host_profile(name)
+    known = ", ".join((*rules, *_PROFILES))
+    raise ParameterError(f"host={name!r} is not known; there are {known}.", parameter="host")

@@ -39,8 +39,9 @@ def plain_pairs(rows: Sequence[Any], keys: tuple[str, str]) -> Pairs | None:
         return None
     if {*map(len, rows)} == {2}:
         return prompts, completions, None
+    metadata: list[dict[str, JsonValue]]
     metadata = [{key: value for key, value in row.items() if key not in keys} for row in rows]
-    kinds = {type(value) for more in metadata for value in more.values()}
+    kinds: set[type] = {type(value) for more in metadata for value in more.values()}
     return (prompts, completions, metadata) if kinds <= _PLAIN else None
 
 

@@ -1,0 +1,148 @@
+"""Rows as the file that a host takes: JSON Lines, whole or not at all, and the same bytes every time."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import errno
+import hashlib
+import os
+import queue
+import secrets
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from finetune_kit.errors import FileTooLargeError, StorageError
+from finetune_kit.hosts import FileRules
+from finetune_kit.rows import Rows
+
+_BLOCKS_WAITING = 4
+_ANYBODY = 0o666  # less what the umask takes away, as for any new file
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenFile:
+    """A file as it was written."""
+
+    path: str
+    size_bytes: int
+    sha256: str
+    """Of all bytes of the file, in hexadecimal digits."""
+    encoding: str
+    bom: bool
+    """Whether it begins with a byte-order mark."""
+    rows: int
+
+
+def write_rows(rows: Rows, path: str | os.PathLike[str], rules: FileRules) -> WrittenFile:
+    """Write the canonical JSON of each row on a line of its own, as the host of `rules` wants it.
+
+    The size is known before anything is written; `FileTooLargeError` where it is over the host's limit. A file that is
+    there already is replaced in one step, or, on an error, left as it is: `StorageError` where the disk says no.
+    """
+    name = os.fsdecode(path)
+    mark = codecs.BOM_UTF8 if rules.byte_order_mark else b""
+    _check_size(rows, len(mark), rules, path=name)
+    with _replacing(name) as file, _Sink(file) as sink:
+        sink.put(mark)
+        for block in rows.content_blocks():
+            sink.put(block)
+    return WrittenFile(name, sink.size_bytes, sink.sha256, "utf-8", bool(mark), len(rows))
+
+
+def _check_size(rows: Rows, size_bytes: int, rules: FileRules, *, path: str) -> None:
+    fitting = 0
+    for length in rows.content_lengths():
+        size_bytes += length
+        fitting += size_bytes <= rules.max_file_bytes
+    if size_bytes > rules.max_file_bytes:
+        raise FileTooLargeError(
+            f"{path}: the {len(rows):,} rows would take {size_bytes:,} bytes, and {rules.name!r} takes at most "
+            f"{rules.max_file_bytes:,} in one file ({rules.as_of}). The first {fitting:,} rows would fit: write fewer.",
+            path=path,
+            size_bytes=size_bytes,
+            max_bytes=rules.max_file_bytes,
+            rows_that_fit=fitting,
+        )
+
+
+@contextmanager
+def _replacing(path: str) -> Generator[IO[bytes]]:
+    """A new file beside `path` that takes its place at the end, and goes where there is an error."""
+    target = Path(path)
+    try:
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a folder; name a file in it")
+        target = target.resolve()  # what a link points to is replaced, not the link
+        temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}.part")
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), _ANYBODY)
+    except (OSError, ValueError) as error:
+        raise _refused(path, error) from error
+    try:
+        with os.fdopen(handle, "wb", buffering=0) as file:
+            yield file  # not synced to the disk, which takes as long as all else: it can be written again
+        with contextlib.suppress(FileNotFoundError):
+            temporary.chmod(target.stat().st_mode & 0o777)  # as the file that is there already
+        temporary.replace(target)
+    except OSError as error:
+        raise _refused(path, error) from error
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            temporary.unlink()
+
+
+def _refused(path: str, error: Exception) -> StorageError:
+    reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return StorageError(f"{path} cannot be written: {reason}. Check the folder, its rights and the space on the disk.")
+
+
+class _Sink:
+    """Writes and hashes in a thread of its own, while the next block is gathered."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.size_bytes = 0
+        self._file = file
+        self._hash = hashlib.sha256()
+        self._blocks: queue.Queue[bytes | None] = queue.Queue(_BLOCKS_WAITING)
+        self._error: OSError | None = None
+        self._thread = threading.Thread(target=self._work, name="finetune_kit writer", daemon=True)
+
+    def __enter__(self) -> _Sink:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._blocks.put(None)
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+
+    @property
+    def sha256(self) -> str:
+        """Of all that was put."""
+        return self._hash.hexdigest()
+
+    def put(self, block: bytes) -> None:
+        """Write a block behind the others; an error of an earlier one is raised here."""
+        if self._error is not None:
+            raise self._error
+        self._blocks.put(block)
+
+    def _work(self) -> None:
+        while (block := self._blocks.get()) is not None:
+            if self._error is None:
+                try:
+                    self._write(block)
+                except OSError as error:
+                    self._error = error
+
+    def _write(self, block: bytes) -> None:
+        left = memoryview(block)
+        while left:
+            left = left[self._file.write(left) :]
+        self._hash.update(block)
+        self.size_bytes += len(block)
