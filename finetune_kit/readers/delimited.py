@@ -5,22 +5,29 @@ from __future__ import annotations
 import csv
 import os
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from io import BufferedReader
-from typing import TextIO
+from itertools import chain
+from typing import TypeAlias
 
 from finetune_kit.errors import EmptyDataError, FormatError, RowError
 from finetune_kit.readers.columns import Fields, choose_fields, header_names, joined, shown
 from finetune_kit.readers.delimiters import SNIFF_CHARACTERS, check_delimiter, sniff
-from finetune_kit.readers.encodings import decoded, detect, read_head
+from finetune_kit.readers.encodings import TextEncoding, in_encoding, read_head, text_pieces
 from finetune_kit.readers.intake import Intake, ReadResult, Understanding
+from finetune_kit.readers.lines import TEXT_ENDS, lines_of, whole_lines
 from finetune_kit.readers.opening import PathLike, open_source
-from finetune_kit.records import CompletionExample
+from finetune_kit.records import CompletionExample, JsonValue
+from finetune_kit.rows import BATCH_ROWS
 
 LONGEST_CELL = 1 << 24
 """Characters in one cell: beyond any model's context, and few enough that an unclosed quote cannot fill the memory."""
+
+_LINES_SHOWN = 10
+
+_Span: TypeAlias = tuple[int, int]
+"""The first and the last line of a record, counted from 1."""
 
 
 def read_csv(
@@ -51,20 +58,33 @@ def pour_csv(
     delimiter: str | None,
 ) -> ReadResult:
     """Read the table in an open file."""
+
+    def read(text_encoding: TextEncoding) -> ReadResult:
+        return _read(file, text_encoding, name, prompt=prompt, completion=completion, delimiter=delimiter)
+
     with _long_cells():
-        text_encoding = detect(file, path=name, encoding=encoding)
-        notes = text_encoding.notes
-        if delimiter is None:
-            head = read_head(file, text_encoding, path=name, size=SNIFF_CHARACTERS)
-            delimiter = sniff(head)
-            if delimiter != ",":
-                notes += (f"The cells were taken to be separated by {delimiter!r}; pass delimiter= to choose.",)
-        intake = Intake(name)
-        with decoded(file, text_encoding, path=name) as text:
-            table = _Table(text, delimiter, path=name)
-            header = table.header()
-            fields = choose_fields(header, prompt=prompt, completion=completion, where=name)
-            table.pour(header, fields, into=intake)
+        return in_encoding(file, read, path=name, encoding=encoding)
+
+
+def _read(
+    file: BufferedReader,
+    encoding: TextEncoding,
+    name: str,
+    *,
+    prompt: str | None,
+    completion: str | None,
+    delimiter: str | None,
+) -> ReadResult:
+    notes = encoding.notes
+    if delimiter is None:
+        delimiter = sniff(read_head(file, encoding, size=SNIFF_CHARACTERS))
+        if delimiter != ",":
+            notes += (f"The cells were taken to be separated by {delimiter!r}; pass delimiter= to choose.",)
+    intake = Intake(name)
+    table = _Table(text_pieces(file, encoding), delimiter, path=name)
+    header = table.header()
+    fields = choose_fields(header, prompt=prompt, completion=completion, where=name)
+    table.pour(header, fields, into=intake)
     if not intake.rows_in:
         raise EmptyDataError(f"{name}: there is a header ({shown(header)}) but no row under it. Add rows.", path=name)
     return intake.finish(
@@ -72,9 +92,9 @@ def pour_csv(
             format="tsv" if delimiter == "\t" else "csv",
             columns=fields.as_mapping(),
             notes=(*notes, *fields.notes),
-            encoding=text_encoding.codec,
-            confidence=text_encoding.confidence,
-            bom=text_encoding.bom_bytes > 0,
+            encoding=encoding.codec,
+            confidence=encoding.confidence,
+            bom=encoding.bom_bytes > 0,
             delimiter=delimiter,
         )
     )
@@ -83,12 +103,13 @@ def pour_csv(
 class _Table:
     """Records of a text with the line on which each starts."""
 
-    def __init__(self, text: TextIO, delimiter: str, *, path: str) -> None:
+    def __init__(self, pieces: Iterable[str], delimiter: str, *, path: str) -> None:
         self._path = path
-        self._next_line = partial(text.readline, LONGEST_CELL)
-        self._seen: list[str] = []
+        self._pieces = pieces
         self._at_end = False
-        self._reader = csv.reader(self._physical_lines(), delimiter=delimiter, strict=True)
+        self._blocks: list[tuple[int, list[str]]] = []  # the last ones, each with the number of its first line
+        # Lines go from the file to the parser without a step of Python's between them.
+        self._reader = csv.reader(chain.from_iterable(self._line_blocks()), delimiter=delimiter, strict=True)
         self._start = 1
 
     def header(self) -> list[str]:
@@ -106,34 +127,38 @@ class _Table:
 
     def pour(self, header: Sequence[str], fields: Fields, *, into: Intake) -> None:
         """Hand over every record below the header."""
-        width = len(header)
-        prompt, completion, context = fields.places(header)
-        others = [(number, name) for number, name in enumerate(header) if number not in (prompt, completion, context)]
+        columns = _Columns(header, fields)
         while True:
-            try:
-                cells = self._next_record()
-                if len(cells) != width:
-                    _check_width(cells, width)
-                if any("\0" in cell for cell in cells):
-                    raise _nul_error()
-                if context is not None:
-                    cells[prompt] = joined(cells[prompt], cells[context])
-                if others:
-                    metadata = {name: cells[number] for number, name in others}
-                    example = CompletionExample(cells[prompt], cells[completion], metadata)
-                else:
-                    example = CompletionExample(cells[prompt], cells[completion])
-            except StopIteration:
+            records, spans, error = self._some_records()
+            if not columns.pour_together(records, spans, into=into, raw=self._raw):
+                columns.pour(records, spans, into=into, raw=self._raw)
+            if error is not None:
+                into.refuse(error, line=self._start, raw=self._raw((self._start, self._reader.line_num)))
+            elif not records:
                 return
-            except RowError as error:
-                into.refuse(error, line=self._start, raw=self._raw())
-            else:
-                into.accept(example, line=self._start, raw=self._seen[0])
+
+    def _some_records(self) -> tuple[list[list[str]], list[_Span], RowError | None]:
+        """The next records that are not blank lines, with their lines, up to one that cannot be read."""
+        records: list[list[str]] = []
+        spans: list[_Span] = []
+        start = self._reader.line_num + 1
+        try:
+            for cells in self._reader:
+                end = self._reader.line_num
+                if cells:
+                    records.append(cells)
+                    spans.append((start, end))
+                start = end + 1
+                if len(records) == BATCH_ROWS:
+                    break
+        except csv.Error as error:
+            self._start = start
+            return records, spans, self._explain(error)
+        return records, spans, None
 
     def _next_record(self) -> list[str]:
         while True:
             self._start = self._reader.line_num + 1
-            self._seen.clear()
             try:
                 cells = next(self._reader)
             except csv.Error as error:
@@ -157,16 +182,74 @@ class _Table:
     def _format_error(self, what: str) -> FormatError:
         return FormatError(f"{self._path} row {self._start}: {what}", path=self._path, row=self._start)
 
-    def _physical_lines(self) -> Iterator[str]:
-        for line in iter(self._next_line, ""):
-            if len(line) >= LONGEST_CELL:
-                raise self._format_error(f"a line is longer than {LONGEST_CELL:,} characters. Is this a table?")
-            self._seen.append(line)
-            yield line
+    def _line_blocks(self) -> Iterator[list[str]]:
+        first = 1
+        for block in whole_lines(self._pieces, TEXT_ENDS, longest=LONGEST_CELL, too_long=self._too_long):
+            lines = lines_of(block)
+            self._blocks = [*self._blocks[-1:], (first, lines)]
+            first += len(lines)
+            yield lines
         self._at_end = True
 
-    def _raw(self) -> str:
-        return "".join(self._seen[:10])
+    def _too_long(self) -> FormatError:
+        self._start = self._reader.line_num + 1
+        return self._format_error(f"a line is longer than {LONGEST_CELL:,} characters. Is this a table?")
+
+    def _raw(self, span: _Span) -> str:
+        """The text of a record, as far as it is at hand and worth showing."""
+        start, end = span
+        end = min(end, start + _LINES_SHOWN - 1)
+        return "".join("".join(lines[max(start - first, 0) : max(end - first + 1, 0)]) for first, lines in self._blocks)
+
+
+class _Columns:
+    """Which cell of a record goes where."""
+
+    def __init__(self, header: Sequence[str], fields: Fields) -> None:
+        self._width = len(header)
+        self._prompt, self._completion, self._context = fields.places(header)
+        taken = (self._prompt, self._completion, self._context)
+        self._others = [(number, name) for number, name in enumerate(header) if number not in taken]
+
+    def pour_together(
+        self, records: list[list[str]], spans: list[_Span], *, into: Intake, raw: Callable[[_Span], str]
+    ) -> bool:
+        """Hand over all records at once where each is as it should be; else do nothing."""
+        if {*map(len, records)} != {self._width} or any("\0" in cell for cells in records for cell in cells):
+            return False
+        prompts = [cells[self._prompt] for cells in records]
+        if self._context is not None:
+            contexts = [cells[self._context] for cells in records]
+            prompts = [joined(prompt, context) for prompt, context in zip(prompts, contexts, strict=True)]
+        metadata: list[dict[str, JsonValue]] | None = None
+        if self._others:
+            metadata = [{name: cells[number] for number, name in self._others} for cells in records]
+        into.accept_pairs(
+            prompts,
+            [cells[self._completion] for cells in records],
+            metadata,
+            lines=[start for start, _ in spans],
+            raw=lambda place: raw(spans[place]),
+        )
+        return True
+
+    def pour(self, records: list[list[str]], spans: list[_Span], *, into: Intake, raw: Callable[[_Span], str]) -> None:
+        """Hand over the records one by one, and refuse those that are not as they should be."""
+        for cells, span in zip(records, spans, strict=True):
+            try:
+                if len(cells) != self._width:
+                    _check_width(cells, self._width)
+                if any("\0" in cell for cell in cells):
+                    raise _nul_error()
+            except RowError as error:
+                into.refuse(error, line=span[0], raw=raw(span))
+                continue
+            prompt = cells[self._prompt]
+            if self._context is not None:
+                prompt = joined(prompt, cells[self._context])
+            metadata = {name: cells[number] for number, name in self._others}
+            example = CompletionExample(prompt, cells[self._completion], metadata)
+            into.accept(example, line=span[0], raw=raw(span))
 
 
 def _check_width(cells: list[str], width: int) -> None:

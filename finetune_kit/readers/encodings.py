@@ -5,15 +5,17 @@ from __future__ import annotations
 import codecs
 import contextlib
 import io
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BufferedReader
+from typing import TypeVar
 
-from finetune_kit.errors import EncodingError, ParameterError
+from finetune_kit.errors import EncodingError, FinetuneKitError, ParameterError
 from finetune_kit.readers.evidence import SUPERSETS, ask_chardet, mostly_utf8, non_ascii_lines
 
-_PIECE_BYTES = 1 << 20
+T = TypeVar("T")
+
+_PIECE_BYTES = 1 << 17
 _HEAD_BYTES = 4096
 
 # In 347 public files of 22 encodings chardet's right answers go down to 0.05; on files with one odd byte, where any
@@ -40,54 +42,95 @@ class TextEncoding:
     confidence: float | None
     """1.0 where it is proven, None where the caller named it."""
     bom_bytes: int = 0
-    checked: bool = False
-    """Whether the whole file was decoded strictly already."""
     notes: tuple[str, ...] = ()
 
 
-def detect(file: BufferedReader, *, path: str, encoding: str | None = None) -> TextEncoding:
-    """The caller's encoding, else that of the byte-order mark, else UTF-8 if all of `file` is, else the best guess."""
+def in_encoding(
+    file: BufferedReader, read: Callable[[TextEncoding], T], *, path: str, encoding: str | None = None
+) -> T:
+    """What `read` makes of the file in the first encoding that all of it fits.
+
+    That is the caller's encoding, else that of the byte-order mark, else UTF-8, else what the evidence says.
+    `read` decodes strictly, which is the proof, so that no file is decoded twice; where a byte does not fit, another
+    encoding is tried, or an `EncodingError` names line and offset.
+    """
+    misfit: tuple[TextEncoding, int] | None = None
+    for candidate in _candidates(file, path=path, encoding=encoding):
+        try:
+            return read(candidate)
+        except (UnicodeError, FinetuneKitError) as error:
+            offset = _first_misfit(file, candidate.codec, start=candidate.bom_bytes)
+            if offset is None:
+                if isinstance(error, UnicodeError):
+                    raise _half_character(candidate, path=path) from error
+                raise  # whatever is wrong, it is not the encoding
+            misfit = misfit or (candidate, offset)
+    if misfit is None:
+        raise EncodingError(f"{path}: the file changed while it was read. Read it again.", path=path)
+    raise _misfit_error(file, *misfit, path=path)
+
+
+def text_pieces(file: BufferedReader, encoding: TextEncoding) -> Iterator[str]:
+    """The text in pieces, line ends untouched; `UnicodeError` at a byte that does not fit."""
+    decoder = codecs.getincrementaldecoder(encoding.codec)("strict")
+    file.seek(encoding.bom_bytes)
+    while piece := file.read(_PIECE_BYTES):
+        if text := decoder.decode(piece):
+            yield text
+    if text := decoder.decode(b"", final=True):
+        yield text
+
+
+def utf8_pieces(file: BufferedReader, encoding: TextEncoding) -> Iterator[bytes]:
+    """The text as UTF-8, in pieces, for parsers of bytes; what was UTF-8 before is left for the parser to prove."""
+    if encoding.codec == "utf-8":
+        file.seek(encoding.bom_bytes)
+        return iter(lambda: file.read(_PIECE_BYTES), b"")
+    return (text.encode() for text in text_pieces(file, encoding))
+
+
+def read_head(file: BufferedReader, encoding: TextEncoding, *, size: int) -> str:
+    """The first characters of the text, to look at before reading it."""
+    head = ""
+    for text in text_pieces(file, encoding):
+        head += text
+        if len(head) >= size:
+            break
+    return head[:size]
+
+
+def _candidates(file: BufferedReader, *, path: str, encoding: str | None) -> Iterator[TextEncoding]:
     file.seek(0)
     head = file.read(_HEAD_BYTES)
     if encoding is not None:
-        return _given(encoding, file, head)
+        yield _given(encoding, file, head)
+        return
     for bom, codec in _BOMS:
         if head.startswith(bom):
-            return TextEncoding(codec, 1.0, bom_bytes=len(bom))
+            yield TextEncoding(codec, 1.0, bom_bytes=len(bom))
+            return
     wide = _utf16_without_bom(file, head) if b"\0" in head else None
     if wide is not None:
-        return wide
-    offset = _first_misfit(file, "utf-8")
-    return TextEncoding("utf-8", 1.0, checked=True) if offset is None else _guess(file, path=path, utf8_misfit=offset)
-
-
-@contextmanager
-def decoded(file: BufferedReader, encoding: TextEncoding, *, path: str) -> Generator[io.TextIOWrapper]:
-    """The text of `file`, line ends untouched; a byte that does not fit is an `EncodingError` with line and offset."""
-    file.seek(encoding.bom_bytes)
-    text = io.TextIOWrapper(file, encoding=encoding.codec, errors="strict", newline="")
-    try:
-        yield text
-    except UnicodeError as error:
-        offset = _first_misfit(file, encoding.codec, start=encoding.bom_bytes)
-        raise _misfit_error(file, encoding, offset, path=path) from error
-    finally:
-        text.detach()
-
-
-def check_all(file: BufferedReader, encoding: TextEncoding, *, path: str) -> None:
-    """Decode everything once where that has not been done yet: for readers that hand bytes to their parser."""
-    if encoding.checked:
+        yield wide
         return
-    offset = _first_misfit(file, encoding.codec, start=encoding.bom_bytes)
+    if _looks_utf8(file):
+        yield TextEncoding("utf-8", 1.0)
+    offset = _first_misfit(file, "utf-8")
     if offset is not None:
-        raise _misfit_error(file, encoding, offset, path=path)
+        yield from _guesses(file, path=path, utf8_misfit=offset)
 
 
-def read_head(file: BufferedReader, encoding: TextEncoding, *, path: str, size: int) -> str:
-    """The first characters of the text, to look at before reading it."""
-    with decoded(file, encoding, path=path) as text:
-        return text.read(size)
+def _looks_utf8(file: BufferedReader) -> bool:
+    """Whether the file is UTF-8 up to and around its first non-ASCII byte: then it mostly is, and reading proves it."""
+    file.seek(0)
+    while piece := file.read(_PIECE_BYTES):
+        if not piece.isascii():
+            try:
+                codecs.getincrementaldecoder("utf-8")().decode(piece + file.read(_PIECE_BYTES))
+            except UnicodeDecodeError:
+                return False
+            return True
+    return True
 
 
 def _given(encoding: str, file: BufferedReader, head: bytes) -> TextEncoding:
@@ -122,7 +165,7 @@ def _utf16_without_bom(file: BufferedReader, head: bytes) -> TextEncoding | None
         # A plain text with a stray NUL has line feeds too, but none of them beside a NUL.
         if fitting and share > 0.5 and b"\0\0" not in pairs and _first_misfit(file, codec) is None:
             note = f"The file has no byte-order mark; it was read as {codec} because its line ends are."
-            return TextEncoding(codec, min(1.0, share), checked=True, notes=(note,))
+            return TextEncoding(codec, min(1.0, share), notes=(note,))
     return None
 
 
@@ -149,7 +192,7 @@ def _first_misfit(file: BufferedReader, codec: str, *, start: int = 0) -> int | 
         waiting = is_utf8 and bool(decoder.getstate()[0])
 
 
-def _guess(file: BufferedReader, *, path: str, utf8_misfit: int) -> TextEncoding:
+def _guesses(file: BufferedReader, *, path: str, utf8_misfit: int) -> Iterator[TextEncoding]:
     lines = non_ascii_lines(file, misfit=utf8_misfit)
     if mostly_utf8(lines):
         # Mostly UTF-8: damage in one place, not another encoding.
@@ -164,12 +207,8 @@ def _guess(file: BufferedReader, *, path: str, utf8_misfit: int) -> TextEncoding
             path=path,
             row=line,
         )
-    candidates = SUPERSETS.get(answer, (answer,))
-    for codec in candidates:
-        if _first_misfit(file, codec) is None:
-            return TextEncoding(codec, confidence, checked=True, notes=_guess_notes(codec, confidence))
-    first = TextEncoding(candidates[0], confidence)
-    raise _misfit_error(file, first, _first_misfit(file, first.codec), path=path)
+    for codec in SUPERSETS.get(answer, (answer,)):
+        yield TextEncoding(codec, confidence, notes=_guess_notes(codec, confidence))
 
 
 def _guess_notes(codec: str, confidence: float) -> tuple[str, ...]:
@@ -179,9 +218,15 @@ def _guess_notes(codec: str, confidence: float) -> tuple[str, ...]:
     return (note,)
 
 
-def _misfit_error(file: BufferedReader, encoding: TextEncoding, offset: int | None, *, path: str) -> EncodingError:
-    if offset is None:
-        return EncodingError(f"{path}: the file changed while it was read. Read it again.", path=path)
+def _half_character(encoding: TextEncoding, *, path: str) -> EncodingError:
+    return EncodingError(
+        f"{path}: read as {encoding.codec}, the text holds half of a surrogate pair, which is no character. Pass the "
+        f"encoding the file really has: {_EXAMPLES}.",
+        path=path,
+    )
+
+
+def _misfit_error(file: BufferedReader, encoding: TextEncoding, offset: int, *, path: str) -> EncodingError:
     line = _line_at(file, encoding, offset)
     file.seek(offset)
     byte = file.read(1)

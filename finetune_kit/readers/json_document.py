@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Generator
-from contextlib import closing
 from io import BufferedReader
 from typing import Any, cast
 
@@ -13,15 +11,14 @@ import orjson
 
 from finetune_kit.errors import EmptyDataError, FormatError, RowError
 from finetune_kit.readers.columns import shown
-from finetune_kit.readers.encodings import TextEncoding, check_all, decoded, detect, read_head
+from finetune_kit.readers.encodings import TextEncoding, in_encoding, read_head, utf8_pieces
 from finetune_kit.readers.intake import Intake, ReadResult, Understanding
 from finetune_kit.readers.json_objects import bad_json, example_of
 from finetune_kit.readers.json_text import JsonText, Value
-from finetune_kit.readers.jsonl import DOCUMENT_CHARACTERS, layout_of, pour_jsonl
+from finetune_kit.readers.jsonl import DOCUMENT_CHARACTERS, layout_of, pour_lines
 from finetune_kit.readers.opening import PathLike, open_source
 from finetune_kit.readers.shapes import ROW_LISTS, Shape
 
-_PIECE = 1 << 20
 _LINES_LOOKED_AT = 10
 _LONGEST_FIRST_ROW = 4 << 20
 
@@ -43,21 +40,29 @@ def pour_json(
     file: BufferedReader, name: str, *, prompt: str | None, completion: str | None, encoding: str | None
 ) -> ReadResult:
     """Read the JSON in an open file."""
-    text_encoding = detect(file, path=name, encoding=encoding)
-    if holds_lines(read_head(file, text_encoding, path=name, size=DOCUMENT_CHARACTERS)):
-        return pour_jsonl(file, name, prompt=prompt, completion=completion, encoding=encoding)
+
+    def read(text_encoding: TextEncoding) -> ReadResult:
+        return _read(file, text_encoding, name, prompt=prompt, completion=completion)
+
+    return in_encoding(file, read, path=name, encoding=encoding)
+
+
+def _read(
+    file: BufferedReader, encoding: TextEncoding, name: str, *, prompt: str | None, completion: str | None
+) -> ReadResult:
+    if holds_lines(read_head(file, encoding, size=DOCUMENT_CHARACTERS)):
+        return pour_lines(file, encoding, name, prompt=prompt, completion=completion)
     document = _Document(Shape(prompt=prompt, completion=completion), Intake(name), path=name)
-    with closing(_pieces(file, text_encoding, path=name)) as pieces:
-        document.pour(JsonText(pieces, path=name))
+    document.pour(JsonText(utf8_pieces(file, encoding), path=name))
     shape, intake = document.shape, document.intake
     return intake.finish(
         Understanding(
             format="json",
             columns=shape.columns(intake.kind),
-            notes=(*text_encoding.notes, *document.notes, *shape.notes(intake.kind)),
-            encoding=text_encoding.codec,
-            confidence=text_encoding.confidence,
-            bom=text_encoding.bom_bytes > 0,
+            notes=(*encoding.notes, *document.notes, *shape.notes(intake.kind)),
+            encoding=encoding.codec,
+            confidence=encoding.confidence,
+            bom=encoding.bom_bytes > 0,
         )
     )
 
@@ -160,6 +165,7 @@ class _Document:
 
     def _judged(self, value: Value, error: orjson.JSONDecodeError) -> RowError:
         """The reason to refuse a row whose end is certain; a syntax error makes all ends after it uncertain."""
+        value.raw.decode()  # what is not UTF-8 at all is not the fault of this row
         reason = bad_json(error)
         if reason.code != "bad_json":
             return reason
@@ -195,16 +201,3 @@ def _object_in(line: str) -> dict[str, Any] | None:
     except orjson.JSONDecodeError:
         return None
     return cast("dict[str, Any]", value) if isinstance(value, dict) else None
-
-
-def _pieces(file: BufferedReader, encoding: TextEncoding, *, path: str) -> Generator[bytes]:
-    """The text as UTF-8, whatever the file's encoding is."""
-    if encoding.codec == "utf-8":
-        check_all(file, encoding, path=path)
-        file.seek(encoding.bom_bytes)
-        while piece := file.read(_PIECE):
-            yield piece
-        return
-    with decoded(file, encoding, path=path) as text:
-        while characters := text.read(_PIECE):
-            yield characters.encode("utf-8", "surrogatepass")  # some codecs make halves; orjson then refuses the row

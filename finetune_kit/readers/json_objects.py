@@ -45,13 +45,6 @@ def plain_pairs(rows: Sequence[Any], keys: tuple[str, str]) -> Pairs | None:
     return (prompts, completions, metadata) if kinds <= _PLAIN else None
 
 
-def line_ends(data: bytes, start: int, stop: int) -> int:
-    """How many lines end there: by a line feed, a carriage return or both."""
-    count = data.count(b"\n", start, stop)
-    returns = data.count(b"\r", start, stop)
-    return count + returns - data.count(b"\r\n", start, stop) if returns else count
-
-
 def bad_json(error: orjson.JSONDecodeError) -> RowError:
     """Why a text is not JSON, as the reason to refuse it."""
     if "surrogate" in error.msg:

@@ -15,10 +15,12 @@ from typing import Any
 import orjson
 
 from finetune_kit.errors import FormatError
+from finetune_kit.readers.lines import line_ends
 
 LONGEST_VALUE = 1 << 26
 """Bytes in one value, as in one line of JSON Lines."""
 
+_FIRST_LOOK = 1 << 20
 _REACH = 1 << 16  # how far the guess looks ahead; what is longer is walked through
 _MISSES = 100
 _DEEPEST = 1024  # what the parser takes
@@ -51,7 +53,8 @@ class JsonText:
         self._next_row: re.Pattern[bytes] | None = None
         self._hits = self._misses = 0
         self.line = 1
-        self._more()
+        while len(self._data) < _FIRST_LOOK and self._more():
+            pass
         self.is_one_line = b"\n" not in self._data and b"\r" not in self._data
         """Whether there is no line end in the first megabyte, so that lines tell nothing."""
 
@@ -204,7 +207,7 @@ class JsonText:
         return self._data[self._at + start : self._at + stop]
 
     def _skip(self, length: int) -> None:
-        self.line += _line_ends(self._data, self._at, self._at + length)
+        self.line += line_ends(self._data, self._at, self._at + length)
         self._at += length
 
     def _more(self) -> bool:
@@ -219,12 +222,6 @@ class JsonText:
         if size:
             self._data, self._at = b"".join(pieces), 0
         return size > 0
-
-
-def _line_ends(data: bytes, start: int, stop: int) -> int:
-    count = data.count(b"\n", start, stop)
-    returns = data.count(b"\r", start, stop)
-    return count + returns - data.count(b"\r\n", start, stop) if returns else count
 
 
 def _text(raw: bytes) -> str:

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import codecs
 import json
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
-from functools import partial
+from collections.abc import Iterable
 from io import BufferedReader
-from typing import Any, Literal, TextIO
+from typing import Any, Literal
 
 import orjson
 
-from finetune_kit.errors import EncodingError, FormatError, RowError
-from finetune_kit.readers.encodings import TextEncoding, check_all, decoded, detect, read_head
+from finetune_kit.errors import FormatError, RowError
+from finetune_kit.readers.encodings import TextEncoding, in_encoding, read_head, utf8_pieces
 from finetune_kit.readers.intake import Intake, ReadResult, Understanding
-from finetune_kit.readers.json_objects import bad_json, example_of, line_ends, plain_pairs
+from finetune_kit.readers.json_objects import bad_json, example_of, plain_pairs
+from finetune_kit.readers.lines import BYTE_ENDS, line_ends, whole_lines
 from finetune_kit.readers.opening import PathLike, open_source
 from finetune_kit.readers.shapes import Shape
 
 LONGEST_LINE = 1 << 26
-"""Bytes or characters in one line: images in a chat row need many; without a limit one line could fill the memory."""
-
-_BLOCK_BYTES = 1 << 17
-_HEAD_BYTES = 1 << 16
+"""Bytes in one line, as UTF-8: images in a chat row need many; without a limit one line could fill the memory."""
 
 DOCUMENT_CHARACTERS = 1 << 20
 """How much of the text `layout_of` wants to see."""
@@ -43,83 +38,46 @@ def pour_jsonl(
     file: BufferedReader, name: str, *, prompt: str | None, completion: str | None, encoding: str | None
 ) -> ReadResult:
     """Read the JSON Lines in an open file."""
-    if encoding is None and _begins_as_utf8(file):
-        # The parser proves it on the way, which saves a pass over the file.
-        with suppress(UnicodeDecodeError, EncodingError):
-            return _read(file, TextEncoding("utf-8", 1.0, checked=True), name, prompt=prompt, completion=completion)
-    return _read(file, detect(file, path=name, encoding=encoding), name, prompt=prompt, completion=completion)
+
+    def read(text_encoding: TextEncoding) -> ReadResult:
+        return pour_lines(file, text_encoding, name, prompt=prompt, completion=completion)
+
+    return in_encoding(file, read, path=name, encoding=encoding)
 
 
-def _begins_as_utf8(file: BufferedReader) -> bool:
-    file.seek(0)
-    head = file.read(_HEAD_BYTES)
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(head)
-    except UnicodeDecodeError:
-        return False
-    return b"\0" not in head and not head.startswith(codecs.BOM_UTF8)
-
-
-def _read(
-    file: BufferedReader, text_encoding: TextEncoding, name: str, *, prompt: str | None, completion: str | None
+def pour_lines(
+    file: BufferedReader, encoding: TextEncoding, name: str, *, prompt: str | None, completion: str | None
 ) -> ReadResult:
+    """Read the JSON Lines in an open file of which the encoding is settled."""
     shape = Shape(prompt=prompt, completion=completion)
     intake = Intake(name)
-    _check_not_one_document(read_head(file, text_encoding, path=name, size=DOCUMENT_CHARACTERS), path=name)
-    if text_encoding.codec == "utf-8":
-        check_all(file, text_encoding, path=name)
-        _pour_bytes(file, text_encoding, shape, path=name, into=intake)
-    else:
-        with decoded(file, text_encoding, path=name) as text:
-            _pour(enumerate(_text_lines(text, path=name), 1), shape, into=intake)
+    _check_not_one_document(read_head(file, encoding, size=DOCUMENT_CHARACTERS), path=name)
+    _pour_blocks(utf8_pieces(file, encoding), shape, path=name, into=intake)
     return intake.finish(
         Understanding(
             format="jsonl",
             columns=shape.columns(intake.kind),
-            notes=(*text_encoding.notes, *shape.notes(intake.kind)),
-            encoding=text_encoding.codec,
-            confidence=text_encoding.confidence,
-            bom=text_encoding.bom_bytes > 0,
+            notes=(*encoding.notes, *shape.notes(intake.kind)),
+            encoding=encoding.codec,
+            confidence=encoding.confidence,
+            bom=encoding.bom_bytes > 0,
         )
     )
 
 
-def _pour_bytes(file: BufferedReader, encoding: TextEncoding, shape: Shape, *, path: str, into: Intake) -> None:
-    """UTF-8 needs no decoding: orjson checks it."""
+def _pour_blocks(pieces: Iterable[bytes], shape: Shape, *, path: str, into: Intake) -> None:
     line = 1
-    for block in _blocks(file, path=path, start=encoding.bom_bytes):
+
+    def too_long() -> FormatError:
+        what = f"the line is longer than {LONGEST_LINE:,} bytes. JSON Lines holds one object a line."
+        return FormatError(f"{path} row {line}: {what}", path=path, row=line)
+
+    for block in whole_lines(pieces, BYTE_ENDS, longest=LONGEST_LINE, too_long=too_long):
         rows = _pour_together(block, shape, line=line, into=into)
         if not rows:
             raw_lines = block.splitlines() if b"\r" in block else block.split(b"\n")
             _pour(enumerate(raw_lines, line), shape, into=into)
         line += rows or line_ends(block, 0, len(block))
-
-
-def _blocks(file: BufferedReader, *, path: str, start: int) -> Iterator[bytes]:
-    """Whole lines, many at once."""
-    file.seek(start)
-    waiting: list[bytes] = []
-    size = 0
-    while piece := file.read(_BLOCK_BYTES):
-        cut = piece.rfind(b"\n") + 1
-        size += cut or len(piece)
-        if size >= LONGEST_LINE:
-            line_start = file.tell() - len(piece) - size + (cut or len(piece))
-            raise _too_long(path, _line_at(file, start, line_start))
-        if not cut:
-            waiting.append(piece)
-            continue
-        yield b"".join([*waiting, piece[:cut]])
-        waiting, size = [piece[cut:]], len(piece) - cut
-    yield b"".join(waiting)
-
-
-def _line_at(file: BufferedReader, start: int, stop: int) -> int:
-    file.seek(start)
-    ends = 0
-    while (left := stop - file.tell()) > 0 and (piece := file.read(min(left, _BLOCK_BYTES))):
-        ends += piece.count(b"\n")
-    return ends + 1
 
 
 def _pour_together(block: bytes, shape: Shape, *, line: int, into: Intake) -> int:
@@ -156,33 +114,18 @@ def _objects(block: bytes) -> list[Any] | None:
     return found if len(found) == len(lines) else None
 
 
-def _pour(lines: Iterable[tuple[int, bytes | str]], shape: Shape, *, into: Intake) -> None:
+def _pour(lines: Iterable[tuple[int, bytes]], shape: Shape, *, into: Intake) -> None:
     for line, raw in lines:
         try:
             example = example_of(orjson.loads(raw), raw, shape)
         except orjson.JSONDecodeError as error:
-            if isinstance(raw, bytes):
-                raw.decode()  # what is not UTF-8 at all is not the fault of this row
+            raw.decode()  # what is not UTF-8 at all is not the fault of this row
             if raw and not raw.isspace():
                 into.refuse(bad_json(error), line=line, raw=raw)
         except RowError as error:
             into.refuse(error, line=line, raw=raw)
         else:
             into.accept(example, line=line, raw=raw)
-
-
-def _text_lines(text: TextIO, *, path: str) -> Iterator[str]:
-    for number, raw in enumerate(iter(partial(text.readline, LONGEST_LINE), ""), 1):
-        if len(raw) >= LONGEST_LINE:
-            raise _too_long(path, number)
-        yield raw
-
-
-def _too_long(path: str, line: int) -> FormatError:
-    what = (
-        f"{path} row {line}: the line is longer than {LONGEST_LINE:,} characters. JSON Lines holds one object a line."
-    )
-    return FormatError(f"{path} row {line}: {what}", path=path, row=line)
 
 
 def layout_of(head: str) -> Literal["array", "spread", "lines"]:

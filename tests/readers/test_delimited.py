@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finetune_kit.errors import ColumnError, EmptyDataError, FormatError, ParameterError
-from finetune_kit.readers import ReadResult, read_csv
+from finetune_kit.readers import ReadResult, delimited, encodings, read_csv
 from finetune_kit.readers.delimited import LONGEST_CELL
 from finetune_kit.records import CompletionExample
 
@@ -226,3 +226,40 @@ def test_csv_module_reads_the_same_table(table: Path) -> None:
     text = 'prompt,completion\n"a ""b"" c","d,\ne"\n f , g \n'
     plain = list(csv.reader(io.StringIO(text, newline="")))[1:]
     assert [list(pair) for pair in pairs(read(table, text))] == plain
+
+
+CELLS = st.text("ab,;\"\n\r\t \u2028\x0b\x85é好𠮷", max_size=8)
+
+
+@given(
+    st.lists(st.lists(CELLS, min_size=2, max_size=4), max_size=30),
+    st.sampled_from(["\n", "\r\n", "\r"]),
+    st.booleans(),
+    st.sampled_from([1, 2, 3, 7, 64, 1 << 17]),
+)
+def test_rows_and_lines_are_those_of_the_csv_module_however_the_file_is_cut(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[list[str]], end: str, closed: object, piece: int
+) -> None:
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator=end, quoting=csv.QUOTE_ALL).writerows(
+        [["prompt", "completion", "id"], ["first", "row", "1"], *rows]
+    )
+    written = text.getvalue() if closed else text.getvalue().removesuffix(end)
+    path = tmp_path_factory.mktemp("csv") / "rows.csv"
+    path.write_bytes(written.encode())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(encodings, "_PIECE_BYTES", piece)
+        patch.setattr(delimited, "BATCH_ROWS", 3)
+        result = read_csv(path, delimiter=",")
+    expected: list[tuple[int, CompletionExample]] = []
+    refused: list[int] = []
+    reader = csv.reader(io.StringIO(written, newline=""))
+    line = 1
+    for cells in reader:
+        line, start = reader.line_num + 1, line
+        if len(cells) >= 3 and not "".join(cells[3:]).strip():
+            expected.append((start, CompletionExample(cells[0], cells[1], {"id": cells[2]})))
+        else:
+            refused.append(start)
+    assert [(result.rows.origin(n).line, row) for n, row in enumerate(result.rows)] == expected[1:]
+    assert [refusal.line for refusal in result.source.refusals] == refused

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finetune_kit.errors import ColumnError, EmptyDataError, EncodingError, FormatError
-from finetune_kit.readers import ReadResult, jsonl, read_jsonl
+from finetune_kit.readers import ReadResult, encodings, jsonl, read_jsonl
 from finetune_kit.readers.jsonl import LONGEST_LINE
 from finetune_kit.records import ChatExample, CompletionExample, Message
 from finetune_kit.rows import Refusal
@@ -262,7 +262,7 @@ def test_lines_read_together_are_those_read_one_by_one(
     path = tmp_path_factory.mktemp("jsonl") / "rows.jsonl"
     path.write_text('{"prompt": "first", "completion": "row"}' + end + end.join(lines), encoding="utf-8", newline="")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jsonl, "_BLOCK_BYTES", block)
+        patch.setattr(encodings, "_PIECE_BYTES", block)
         result = read_jsonl(path)
         patch.setattr(jsonl, "plain_pairs", lambda rows, keys: None)
         expected = read_jsonl(path)
