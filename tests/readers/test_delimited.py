@@ -228,11 +228,11 @@ def test_csv_module_reads_the_same_table(table: Path) -> None:
     assert [list(pair) for pair in pairs(read(table, text))] == plain
 
 
-CELLS = st.text("ab,;\"\n\r\t \u2028\x0b\x85é好𠮷", max_size=8)
+ODD_CELLS = st.text('ab,;"\n\r\t \u2028\x0b\x85é好𠮷', max_size=8)
 
 
 @given(
-    st.lists(st.lists(CELLS, min_size=2, max_size=4), max_size=30),
+    st.lists(st.lists(ODD_CELLS, min_size=2, max_size=4), max_size=30),
     st.sampled_from(["\n", "\r\n", "\r"]),
     st.booleans(),
     st.sampled_from([1, 2, 3, 7, 64, 1 << 17]),
