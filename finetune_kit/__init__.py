@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from finetune_kit.errors import FinetuneKitError
     from finetune_kit.evaluation import Evaluation, evaluate
     from finetune_kit.job import FineTuneJob
-    from finetune_kit.records import ChatExample, CompletionExample, Message
+    from finetune_kit.records import ChatExample, CompletionExample, Message, PreferenceExample
     from finetune_kit.results import Results
     from finetune_kit.splitters import Splitter
     from finetune_kit.templates import PromptTemplate
@@ -46,6 +46,7 @@ __all__ = [
     "Message",
     "ModelCard",
     "ModelClient",
+    "PreferenceExample",
     "PromptTemplate",
     "Report",
     "Results",
@@ -76,6 +77,7 @@ _MODULE_OF = {
     "Message": "records",
     "ModelCard": "cards",
     "ModelClient": "client",
+    "PreferenceExample": "records",
     "PromptTemplate": "templates",
     "Report": "validators",
     "Results": "results",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, NamedTuple, cast
 
@@ -18,7 +18,16 @@ import orjson
 from finetune_kit._damage import is_damaged, may_be_damaged
 from finetune_kit._keys import all_folded, key_of, keys_of, prompt_key
 from finetune_kit.errors import RowError
-from finetune_kit.records import ChatExample, CompletionExample, Example, JsonValue, Kind, Message, PreferenceExample
+from finetune_kit.records import (
+    ChatExample,
+    CompletionExample,
+    Example,
+    JsonValue,
+    Kind,
+    Message,
+    PreferenceExample,
+    turns_of,
+)
 
 DIGEST_BYTES = 16
 
@@ -180,7 +189,7 @@ def needs_exact_numbers(example: Example) -> bool:
     exact = bool(example.metadata) and _survey(example.metadata, "metadata")
     if isinstance(example, CompletionExample):
         return exact
-    for where, message in _turns(example):
+    for where, message in turns_of(example):
         if message.more:
             exact |= _survey(message.more, where)
         if isinstance(message.content, list):
@@ -188,18 +197,6 @@ def needs_exact_numbers(example: Example) -> bool:
     if example.more:
         exact |= _survey(example.more, "the row")
     return exact
-
-
-def _turns(example: ChatExample | PreferenceExample) -> Iterator[tuple[str, Message]]:
-    """Every message, with its place as people write it."""
-    parts = [("messages", example.messages)]
-    if isinstance(example, PreferenceExample):
-        parts = [
-            ("input.messages", example.messages),
-            ("preferred_output", example.preferred),
-            ("non_preferred_output", example.non_preferred),
-        ]
-    return ((f"{name}[{number}]", turn) for name, turns in parts for number, turn in enumerate(turns))
 
 
 def _survey(value: Mapping[str, object], where: str) -> bool:
@@ -242,7 +239,7 @@ def _check_texts(example: Example) -> None:
     if isinstance(example, CompletionExample):
         values = [("prompt", example.prompt), ("completion", example.completion)]
     else:
-        turns = list(_turns(example))
+        turns = list(turns_of(example))
         values = [(f"{where}.role", message.role) for where, message in turns]
         values += [
             (f"{where}.content", message.content)

@@ -64,4 +64,6 @@ def _turns(messages: Sequence[Message]) -> bytes:
 
 def _folded_content(message: Message) -> object:
     content = message.content
-    return folded(content).decode("utf-8", "surrogatepass") if isinstance(content, str) else content
+    if isinstance(content, list) and not all(isinstance(part, dict) and part.get("type") == "text" for part in content):
+        return content
+    return None if content is None else folded(message.text).decode("utf-8", "surrogatepass")

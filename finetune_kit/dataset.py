@@ -184,7 +184,7 @@ class Dataset:
 
     @property
     def kind(self) -> Kind:
-        """`completion` or `chat`."""
+        """`completion`, `chat` or `preference`."""
         return self._rows.kind
 
     @property
@@ -336,6 +336,12 @@ class Split:
         Raises `ValidationError` with one report of all faults in the data, `UnknownModelError`, `ParameterError`, or
         what keeps the backend from working, such as `MissingExtraError`; nothing has been started then.
         """
+        if self.training.kind == "preference":
+            raise ParameterError(
+                "these are preference pairs, and no backend here trains on them yet. Write them with Dataset.write for "
+                "a host that does (direct preference optimization), or train on the preferred answers as 'messages'.",
+                parameter="training",
+            )
         place = connect(backend)
         settings = checked_hyperparameters(
             place.profile,
@@ -390,7 +396,7 @@ class Split:
 
     def _template(self, earlier: ModelCard | None) -> PromptTemplate | None:
         """Chosen over all sides, so that none can hold it unnoticed; a model that is trained further keeps its own."""
-        if self.training.kind == "chat":
+        if self.training.kind != "completion":
             return None
         if earlier is not None:
             return earlier.template

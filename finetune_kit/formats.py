@@ -13,8 +13,8 @@ from finetune_kit.templates import PromptTemplate
 
 
 def rendered_lines(rows: Rows, template: PromptTemplate | None) -> Iterator[bytes]:
-    """Each row as one JSON line without its end; prompts and completions by `template`, conversations as they are."""
-    if rows.kind == "chat":
+    """Each row as one JSON line without its end; prompts and completions by `template`, others as they are."""
+    if rows.kind != "completion":
         return rows.content_lines()
     if template is None:
         raise ParameterError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, TypeAlias
 
@@ -42,6 +42,14 @@ class Message:
     """The text, or a list of parts as hosts define them; None where an assistant turn is only tool calls."""
     more: Mapping[str, JsonValue] = field(default_factory=lambda: _NO_METADATA)
     """Other keys of the message, such as `weight`, `name` or `tool_calls`, exactly as read."""
+
+    @property
+    def text(self) -> str:
+        """The text, or that of all text parts one after another; nothing where there is none."""
+        if isinstance(self.content, list):
+            parts = (part.get("text") for part in self.content if isinstance(part, dict) and part.get("type") == "text")
+            return "".join(part for part in parts if isinstance(part, str))
+        return self.content or ""
 
     def as_json(self) -> dict[str, JsonValue]:
         """The JSON object that hosts take."""
@@ -90,3 +98,15 @@ class PreferenceExample:
 
 
 Example: TypeAlias = CompletionExample | ChatExample | PreferenceExample
+
+
+def turns_of(example: ChatExample | PreferenceExample) -> Iterator[tuple[str, Message]]:
+    """Every message of an example, each with its place in the JSON object that hosts take."""
+    parts = [("messages", example.messages)]
+    if isinstance(example, PreferenceExample):
+        parts = [
+            ("input.messages", example.messages),
+            ("preferred_output", example.preferred),
+            ("non_preferred_output", example.non_preferred),
+        ]
+    return ((f"{name}[{number}]", turn) for name, turns in parts for number, turn in enumerate(turns))

@@ -275,6 +275,19 @@ def test_a_model_of_the_other_kind_is_not_trained_further(backend: Recorder) -> 
         Split(Dataset.from_records([chat(number) for number in range(12)])).train(first.model().name, backend=backend)
 
 
+def test_preference_pairs_are_read_split_and_written_but_not_trained_on(tmp_path: Path, backend: Recorder) -> None:
+    pairs = Dataset.from_records({"prompt": f"{n}?", "chosen": "yes", "rejected": "no"} for n in range(20))
+    split = pairs.split(0.8)
+    written = split.training.write(tmp_path / "pairs.jsonl")
+    again = Dataset.from_jsonl(written.path)
+    assert list(again) == list(split.training)
+    assert again.kind == "preference"
+    assert split.validate().ok
+    with pytest.raises(ParameterError, match="preference pairs, and no backend here trains on them yet"):
+        split.train(backend=backend)
+    assert backend.untouched
+
+
 def test_leaks_are_looked_for_once(backend: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
     """Large sets are read as seldom as can be: rules, template, labels, upload. Leaks are found by the keys alone."""
     split = Dataset.from_records(PAIRS).split(0.8)

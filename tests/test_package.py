@@ -31,6 +31,7 @@ PUBLIC = [
     "Message",
     "ModelCard",
     "ModelClient",
+    "PreferenceExample",
     "PromptTemplate",
     "Report",
     "Results",

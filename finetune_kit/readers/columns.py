@@ -109,6 +109,14 @@ def choose_fields(
     return Fields(chosen_prompt, chosen_completion)
 
 
+def prompt_column(names: Sequence[str]) -> tuple[str | None, str | None]:
+    """The column that the first of `PAIRS` takes for the prompt, and that of the text which follows it."""
+    for wanted in dict.fromkeys(first for first, _ in PAIRS):
+        if found := _find(wanted, names):
+            return found, (_find("input", names) or "input") if _fold(found) == "instruction" else None
+    return None, None
+
+
 def shown(names: Sequence[str]) -> str:
     """The names for a message, shortened where they are many or long."""
     if not names:

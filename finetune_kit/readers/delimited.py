@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from io import BufferedReader
@@ -18,7 +19,9 @@ from finetune_kit.readers.encodings import TextEncoding, in_encoding, read_head,
 from finetune_kit.readers.intake import Intake, ReadResult, Understanding
 from finetune_kit.readers.lines import TEXT_ENDS, lines_of, whole_lines
 from finetune_kit.readers.opening import PathLike, open_source
-from finetune_kit.records import CompletionExample, JsonValue
+from finetune_kit.readers.preferences import is_preference
+from finetune_kit.readers.shapes import Shape
+from finetune_kit.records import CompletionExample, Example, JsonValue
 from finetune_kit.rows import BATCH_ROWS
 
 LONGEST_CELL = 1 << 24
@@ -83,15 +86,21 @@ def _read(
     intake = Intake(name)
     table = _Table(text_pieces(file, encoding), delimiter, path=name)
     header = table.header()
-    fields = choose_fields(header, prompt=prompt, completion=completion, where=name)
-    table.pour(header, fields, into=intake)
+    if prompt is None and completion is None and is_preference(dict.fromkeys(header, "")):
+        shape = Shape(prompt=None, completion=None)
+        table.pour(_Objects(header, shape), into=intake)
+        columns, guesses = shape.columns("preference"), shape.notes("preference")
+    else:
+        fields = choose_fields(header, prompt=prompt, completion=completion, where=name)
+        table.pour(_Pairs(header, fields), into=intake)
+        columns, guesses = fields.as_mapping(), fields.notes
     if not intake.rows_in:
         raise EmptyDataError(f"{name}: there is a header ({shown(header)}) but no row under it. Add rows.", path=name)
     return intake.finish(
         Understanding(
             format="tsv" if delimiter == "\t" else "csv",
-            columns=fields.as_mapping(),
-            notes=(*notes, *fields.notes),
+            columns=columns,
+            notes=(*notes, *guesses),
             encoding=encoding.codec,
             confidence=encoding.confidence,
             bom=encoding.bom_bytes > 0,
@@ -125,9 +134,8 @@ class _Table:
             raise self._format_error("this is JSON, not a table. Read it with Dataset.from_file.")
         return header_names(cells, path=self._path, row=self._start)
 
-    def pour(self, header: Sequence[str], fields: Fields, *, into: Intake) -> None:
+    def pour(self, columns: _Columns, *, into: Intake) -> None:
         """Hand over every record below the header."""
-        columns = _Columns(header, fields)
         while True:
             records, spans, error = self._some_records()
             if not columns.pour_together(records, spans, into=into, raw=self._raw):
@@ -202,11 +210,54 @@ class _Table:
         return "".join("".join(lines[max(start - first, 0) : max(end - first + 1, 0)]) for first, lines in self._blocks)
 
 
-class _Columns:
-    """Which cell of a record goes where."""
+class _Columns(ABC):
+    """What becomes of the cells of a record."""
+
+    def __init__(self, header: Sequence[str]) -> None:
+        self._width = len(header)
+
+    @abstractmethod
+    def example(self, cells: list[str]) -> Example:
+        """The example that a record of the right width is."""
+
+    def pour_together(
+        self, records: list[list[str]], spans: list[_Span], *, into: Intake, raw: Callable[[_Span], str]
+    ) -> bool:
+        """Hand over all records at once where each is as it should be; else do nothing."""
+        del records, spans, into, raw
+        return False
+
+    def pour(self, records: list[list[str]], spans: list[_Span], *, into: Intake, raw: Callable[[_Span], str]) -> None:
+        """Hand over the records one by one, and refuse those that are not as they should be."""
+        for cells, span in zip(records, spans, strict=True):
+            try:
+                if len(cells) != self._width:
+                    _check_width(cells, self._width)
+                if any("\0" in cell for cell in cells):
+                    raise _nul_error()
+                example = self.example(cells)
+            except RowError as error:
+                into.refuse(error, line=span[0], raw=raw(span))
+            else:
+                into.accept(example, line=span[0], raw=raw(span))
+
+
+class _Objects(_Columns):
+    """Records as objects, for what JSON Lines would hold."""
+
+    def __init__(self, header: Sequence[str], shape: Shape) -> None:
+        super().__init__(header)
+        self._header, self._shape = header, shape
+
+    def example(self, cells: list[str]) -> Example:
+        return self._shape.example(dict(zip(self._header, cells, strict=False)))
+
+
+class _Pairs(_Columns):
+    """A prompt, a completion and metadata."""
 
     def __init__(self, header: Sequence[str], fields: Fields) -> None:
-        self._width = len(header)
+        super().__init__(header)
         self._prompt, self._completion, self._context = fields.places(header)
         taken = (self._prompt, self._completion, self._context)
         self._others = [(number, name) for number, name in enumerate(header) if number not in taken]
@@ -233,23 +284,12 @@ class _Columns:
         )
         return True
 
-    def pour(self, records: list[list[str]], spans: list[_Span], *, into: Intake, raw: Callable[[_Span], str]) -> None:
-        """Hand over the records one by one, and refuse those that are not as they should be."""
-        for cells, span in zip(records, spans, strict=True):
-            try:
-                if len(cells) != self._width:
-                    _check_width(cells, self._width)
-                if any("\0" in cell for cell in cells):
-                    raise _nul_error()
-            except RowError as error:
-                into.refuse(error, line=span[0], raw=raw(span))
-                continue
-            prompt = cells[self._prompt]
-            if self._context is not None:
-                prompt = joined(prompt, cells[self._context])
-            metadata = {name: cells[number] for number, name in self._others}
-            example = CompletionExample(prompt, cells[self._completion], metadata)
-            into.accept(example, line=span[0], raw=raw(span))
+    def example(self, cells: list[str]) -> Example:
+        prompt = cells[self._prompt]
+        if self._context is not None:
+            prompt = joined(prompt, cells[self._context])
+        metadata = {name: cells[number] for number, name in self._others}
+        return CompletionExample(prompt, cells[self._completion], metadata)
 
 
 def _check_width(cells: list[str], width: int) -> None:

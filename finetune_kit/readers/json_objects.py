@@ -10,7 +10,8 @@ import orjson
 
 from finetune_kit._canonical import needs_exact_numbers
 from finetune_kit.errors import RowError
-from finetune_kit.readers.shapes import Shape, wrong_type
+from finetune_kit.readers.refusals import wrong_type
+from finetune_kit.readers.shapes import Shape
 from finetune_kit.records import Example, JsonValue
 
 

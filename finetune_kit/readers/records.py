@@ -7,9 +7,10 @@ from typing import Any, cast
 
 from finetune_kit.errors import ParameterError, RowError
 from finetune_kit.readers.intake import Intake, ReadResult, Understanding
-from finetune_kit.readers.shapes import Shape, wrong_type
+from finetune_kit.readers.refusals import wrong_type
+from finetune_kit.readers.shapes import Shape
 from finetune_kit.readers.tables import is_table, read_table
-from finetune_kit.records import ChatExample, CompletionExample, Example
+from finetune_kit.records import ChatExample, CompletionExample, Example, PreferenceExample
 
 
 def read_records(records: Iterable[object], *, prompt: str | None = None, completion: str | None = None) -> ReadResult:
@@ -33,7 +34,7 @@ def read_records(records: Iterable[object], *, prompt: str | None = None, comple
 
 
 def _example(record: object, shape: Shape) -> Example:
-    if isinstance(record, CompletionExample | ChatExample):
+    if isinstance(record, CompletionExample | ChatExample | PreferenceExample):
         return record
     if isinstance(record, Mapping):
         return shape.example(cast("Mapping[str, Any]", record))

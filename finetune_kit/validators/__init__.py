@@ -9,6 +9,7 @@ from finetune_kit.validators.disjoint import check_disjoint
 from finetune_kit.validators.duplicates import Duplicates
 from finetune_kit.validators.empty import EmptyCompletion, EmptyMessage, EmptyPrompt
 from finetune_kit.validators.issue import Issue, Severity
+from finetune_kit.validators.preference_pairs import PreferencePairs
 from finetune_kit.validators.protocols import AnyValidator, SetCheck, SetValidator, Validator
 from finetune_kit.validators.report import Report
 from finetune_kit.validators.row_rule import RowRule, row_validator
@@ -27,6 +28,7 @@ __all__ = [
     "EmptyPrompt",
     "Issue",
     "MinimumExamples",
+    "PreferencePairs",
     "Report",
     "RowRule",
     "SetCheck",

@@ -10,7 +10,9 @@ from finetune_kit.records import ChatExample
 from finetune_kit.rows import Batch
 from finetune_kit.validators.issue import Issue, Severity
 
-_KNOWN = ("system", "developer", "user", "assistant", "tool", "function")
+KNOWN_ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+"""Who can speak."""
+
 _LEARNT = "The model learns the assistant's messages: end each conversation with the answer it should give."
 
 
@@ -34,7 +36,7 @@ class ChatRoles:
         ]
 
     def _judge(self, row: int, roles: list[str]) -> list[Issue]:
-        found = [self._unknown(row, place, role) for place, role in enumerate(roles) if role not in _KNOWN]
+        found = [self._unknown(row, place, role) for place, role in enumerate(roles) if role not in KNOWN_ROLES]
         if "assistant" not in roles:
             found.append(self._error(row, "no message is by the assistant", "messages", _LEARNT))
         elif (last := roles[-1]) != "assistant":
@@ -43,7 +45,7 @@ class ChatRoles:
         return found
 
     def _unknown(self, row: int, place: int, role: str) -> Issue:
-        hint = f"The roles are {', '.join(_KNOWN)}."
+        hint = f"The roles are {', '.join(KNOWN_ROLES)}."
         return self._error(row, f"{quoted(role)} is not a role", f"messages[{place}].role", hint)
 
     def _error(self, row: int, message: str, field: str, hint: str) -> Issue:

@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from finetune_kit.records import ChatExample, Message
+from finetune_kit.records import ChatExample, JsonValue, Message, PreferenceExample, turns_of
 from finetune_kit.rows import BLANK_COMPLETION, NOTHING_ASKED, Batch
 from finetune_kit.validators.issue import Issue, Severity
 
@@ -59,20 +59,24 @@ class EmptyMessage:
                 Severity.ERROR,
                 "a message has no content and no tool calls",
                 row=row,
-                field=f"messages[{place}].content",
+                field=f"{where}.content",
                 hint="Write the message, or drop it or its conversation.",
             )
-            for row, example in enumerate(batch.examples if batch.kind == "chat" else (), batch.start)
-            if isinstance(example, ChatExample)
-            for place, message in enumerate(example.messages)
+            for row, example in enumerate(() if batch.kind == "completion" else batch.examples, batch.start)
+            if isinstance(example, ChatExample | PreferenceExample)
+            for where, message in turns_of(example)
             if _is_empty(message)
         ]
 
 
 def _is_empty(message: Message) -> bool:
-    if message.content and not (isinstance(message.content, str) and message.content.isspace()):
+    if message.text.strip() or (isinstance(message.content, list) and any(map(_is_not_text, message.content))):
         return False
     return message.role not in _RESULT_ROLES and not any(message.more.get(key) for key in _INSTEAD_OF_TEXT)
+
+
+def _is_not_text(part: JsonValue) -> bool:
+    return isinstance(part, dict) and part.get("type") != "text"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar, cast, get_type_hints
 
-from finetune_kit.records import ChatExample, CompletionExample, Example
+from finetune_kit.records import ChatExample, CompletionExample, Example, PreferenceExample
 from finetune_kit.rows import Batch
 from finetune_kit.validators.issue import Issue, Severity
 
@@ -49,7 +49,7 @@ def row_validator(
 ) -> Callable[[Callable[[ExampleT], str | None]], RowRule[ExampleT]]:
     """Make a rule of a function that returns a message for a bad example, and None for a good one.
 
-    A function whose parameter is annotated `CompletionExample` or `ChatExample` sees only examples of that kind.
+    A function whose parameter is annotated `CompletionExample`, `ChatExample` or `PreferenceExample` sees only those.
 
         @row_validator("no_links")
         def no_links(example: CompletionExample) -> str | None:
@@ -69,4 +69,4 @@ def _only_kind(function: Callable[[ExampleT], str | None]) -> type[Example] | No
     except (NameError, TypeError, ValueError):  # names under TYPE_CHECKING, or a callable that cannot be inspected
         return None
     annotated = hints.get(first) if first is not None else None
-    return annotated if annotated in (CompletionExample, ChatExample) else None
+    return annotated if annotated in (CompletionExample, ChatExample, PreferenceExample) else None

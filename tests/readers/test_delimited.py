@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from finetune_kit.errors import ColumnError, EmptyDataError, FormatError, ParameterError
 from finetune_kit.readers import ReadResult, delimited, encodings, read_csv
 from finetune_kit.readers.delimited import LONGEST_CELL
-from finetune_kit.records import CompletionExample
+from finetune_kit.records import CompletionExample, Message, PreferenceExample
 
 CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 
@@ -226,6 +226,20 @@ def test_csv_module_reads_the_same_table(table: Path) -> None:
     text = 'prompt,completion\n"a ""b"" c","d,\ne"\n f , g \n'
     plain = list(csv.reader(io.StringIO(text, newline="")))[1:]
     assert [list(pair) for pair in pairs(read(table, text))] == plain
+
+
+def test_preference_pairs_stand_in_a_table_too(table: Path) -> None:
+    result = read(table, "id,prompt,chosen,rejected\n1,Hi,Hello!,What?\n2,,a\n")
+    asked, good, bad = Message("user", "Hi"), Message("assistant", "Hello!"), Message("assistant", "What?")
+    assert list(result.rows) == [PreferenceExample((asked,), (good,), (bad,), metadata={"id": "1"})]
+    assert result.source.columns == {
+        "input": "prompt",
+        "preferred_output": "chosen",
+        "non_preferred_output": "rejected",
+    }
+    assert [refusal.code for refusal in result.source.refusals] == ["ragged_row"]
+    named = read_csv(table, prompt="prompt", completion="chosen")
+    assert list(named.rows) == [CompletionExample("Hi", "Hello!", {"id": "1", "rejected": "What?"})]
 
 
 ODD_CELLS = st.text('ab,;"\n\r\t \u2028\x0b\x85é好𠮷', max_size=8)

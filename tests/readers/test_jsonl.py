@@ -159,7 +159,11 @@ def test_bad_json_has_its_column(file: Path) -> None:
         ('[{"content": "Hi"}]', "missing_field", "messages[0].role is missing; the message has: 'content'"),
         ('[{"role": 1, "content": "Hi"}]', "wrong_type", "messages[0].role is a number (1)"),
         ('[{"role": "user"}, {"role": "user", "content": 4}]', "wrong_type", "messages[1].content is a number (4)"),
-        ('[{"role": "user", "content": [{"type": "text"}]}]', "wrong_type", "messages[0].content is a list"),
+        (
+            '[{"role": "user", "content": [{"type": "text"}]}]',
+            "missing_field",
+            "messages[0].content[0].text is missing; the part has: 'type'",
+        ),
     ],
 )
 def test_bad_conversation_is_refused_with_the_path_to_the_value(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
 
 from finetune_kit.readers import ReadResult, read_records
-from finetune_kit.records import ChatExample, CompletionExample, Message
+from finetune_kit.records import ChatExample, CompletionExample, Message, PreferenceExample
 
 
 def read(*rows: dict[str, Any]) -> ReadResult:
@@ -73,7 +74,6 @@ GOOD = {"conversations": [{"from": "human", "value": "Hi"}]}
         ({"conversations": [{"from": "function_call", "value": ""}]}, "conversations[0].from is 'function_call'"),
         ({**GOOD, "tools": "[{}]"}, "'tools' of a sharegpt row cannot be read"),
         ({**GOOD, "system": 4}, "system is a number (4)"),
-        ({**GOOD, "chosen": {}, "rejected": {}}, "this is a preference pair"),
     ],
 )
 def test_sharegpt_row_that_would_lose_something_is_refused(row: dict[str, Any], reason: str) -> None:
@@ -82,11 +82,165 @@ def test_sharegpt_row_that_would_lose_something_is_refused(row: dict[str, Any], 
     assert refusal.hint
 
 
-def test_content_of_one_text_part_is_its_text() -> None:
-    part = {"type": "text", "text": "Hi"}
-    image = {"type": "image_url", "image_url": {"url": "x"}}
-    result = read(
-        *({"messages": [{"role": "user", "content": content}]} for content in ([part], [part, image], [image]))
-    )
-    assert list(result.rows) == [ChatExample((Message("user", "Hi"),))]
-    assert result.source.rows_refused == 2
+TEXT = {"type": "text", "text": "Hi"}
+IMAGE = {"type": "image_url", "image_url": {"url": "https://example.com/a.png", "detail": "low"}, "size": 1.0}
+
+
+@pytest.mark.parametrize("content", [[TEXT], [TEXT, IMAGE], [IMAGE], []])
+def test_content_parts_are_kept_as_they_are(content: list[Any]) -> None:
+    row = {"messages": [{"role": "user", "content": content, "name": "Ann"}]}
+    result = read(row)
+    message = Message("user", content, {"name": "Ann"})
+    assert list(result.rows) == [ChatExample((message,))]
+    assert orjson.loads(result.rows.content_line(0)) == row
+    assert message.text == "Hi" * (TEXT in content)
+
+
+@pytest.mark.parametrize(
+    ("part", "reason"),
+    [
+        ("Hi", "messages[0].content[1] is text"),
+        ({"text": "Hi"}, "messages[0].content[1].type is missing; the part has: 'text'"),
+        ({"type": 1}, "messages[0].content[1].type is a number (1)"),
+        ({"type": "text"}, "messages[0].content[1].text is missing; the part has: 'type'"),
+        ({"type": "text", "text": None}, "messages[0].content[1].text is null"),
+    ],
+)
+def test_part_that_is_none_is_refused_with_its_place(part: object, reason: str) -> None:
+    rows = [{"messages": [{"role": "user", "content": content}]} for content in ([TEXT], [TEXT, part])]
+    assert [refusal.reason for refusal in read(*rows).source.refusals] == [reason]
+
+
+def test_same_text_in_parts_asks_the_same() -> None:
+    answer = {"role": "assistant", "content": "Hello"}
+    rows = [{"messages": [{"role": "user", "content": content}, answer]} for content in ("Hi", [TEXT], [TEXT, IMAGE])]
+    keys = read(*rows).rows.row_keys()
+    assert keys[0] == keys[1] != keys[2]
+
+
+ASKED = [{"role": "system", "content": "Be kind"}, {"role": "user", "content": "Hi"}]
+GOOD_ANSWER, BAD_ANSWER = {"role": "assistant", "content": "Hello!"}, {"role": "assistant", "content": "What?"}
+PAIR = PreferenceExample(
+    (Message("system", "Be kind"), Message("user", "Hi")),
+    (Message("assistant", "Hello!"),),
+    (Message("assistant", "What?"),),
+    metadata={"id": 7},
+)
+ASKS = PreferenceExample((Message("user", "Hi"),), PAIR.preferred, PAIR.non_preferred)
+
+
+@pytest.mark.parametrize(
+    ("row", "columns", "expected"),
+    [
+        (
+            {
+                "input": {"messages": ASKED},
+                "preferred_output": [GOOD_ANSWER],
+                "non_preferred_output": [BAD_ANSWER],
+                "id": 7,
+            },
+            ("input", "preferred_output", "non_preferred_output"),
+            PAIR,
+        ),
+        (
+            {
+                "input": {"messages": ASKED},
+                "preferred_completion": [GOOD_ANSWER],
+                "non_preferred_completion": [BAD_ANSWER],
+                "id": 7,
+            },
+            ("input", "preferred_completion", "non_preferred_completion"),
+            PAIR,
+        ),
+        ({"prompt": "Hi", "chosen": "Hello!", "rejected": "What?"}, ("prompt", "chosen", "rejected"), ASKS),
+        ({"question": "Hi", "chosen": "Hello!", "rejected": "What?"}, ("question", "chosen", "rejected"), ASKS),
+        (
+            {"prompt": ASKED, "chosen": [GOOD_ANSWER], "rejected": [BAD_ANSWER], "id": 7},
+            ("prompt", "chosen", "rejected"),
+            PAIR,
+        ),
+        (
+            {"prompt": "Hi", "chosen": [*ASKED, GOOD_ANSWER], "rejected": [*ASKED, BAD_ANSWER], "id": 7},
+            ("chosen", "chosen", "rejected"),
+            PAIR,
+        ),
+        (
+            {
+                "conversations": [{"from": "human", "value": "Hi"}],
+                "system": "Be kind",
+                "chosen": {"from": "gpt", "value": "Hello!"},
+                "rejected": {"from": "gpt", "value": "What?"},
+                "id": 7,
+            },
+            ("conversations", "chosen", "rejected"),
+            PAIR,
+        ),
+        (
+            {"messages": ASKED, "chosen": GOOD_ANSWER, "rejected": BAD_ANSWER, "id": 7},
+            ("messages", "chosen", "rejected"),
+            PAIR,
+        ),
+        (
+            {"instruction": "Add", "input": "1 + 1", "chosen": "2", "rejected": "3"},
+            ("instruction", "chosen", "rejected"),
+            PreferenceExample(
+                (Message("user", "Add\n1 + 1"),), (Message("assistant", "2"),), (Message("assistant", "3"),)
+            ),
+        ),
+    ],
+)
+def test_preference_pairs_of_every_kind_become_the_same(
+    row: dict[str, Any], columns: tuple[str, str, str], expected: PreferenceExample
+) -> None:
+    result = read(row)
+    assert list(result.rows) == [expected]
+    assert tuple(result.source.columns.values()) == columns
+    assert bool(result.source.notes) == (columns[1] == "chosen")
+
+
+def test_tools_of_a_preference_pair_are_kept() -> None:
+    tools = [{"type": "function", "function": {"name": "f"}}]
+    row = {
+        "input": {"messages": ASKED, "tools": tools, "parallel_tool_calls": True},
+        "preferred_output": [GOOD_ANSWER],
+        "non_preferred_output": [BAD_ANSWER],
+    }
+    assert orjson.loads(read(row).rows.content_line(0)) == row
+
+
+HOST_PAIR = {"input": {"messages": ASKED}, "preferred_output": [GOOD_ANSWER], "non_preferred_output": [BAD_ANSWER]}
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({**HOST_PAIR, "input": "Hi"}, "input is text"),
+        ({**HOST_PAIR, "input": {}}, "input.messages is missing; the input has: none"),
+        ({**HOST_PAIR, "input": {"messages": ASKED, "seed": 1}}, "input.seed is unknown to hosts"),
+        ({"input": {}, "preferred_output": []}, "non_preferred_output is missing; the row has: 'input'"),
+        ({**HOST_PAIR, "preferred_output": ["Hi"]}, "preferred_output[0] is text"),
+        ({"chosen": "a", "rejected": "b"}, "the prompt is missing; the row has: 'chosen', 'rejected'"),
+        ({"prompt": 4, "chosen": "a", "rejected": "b"}, "prompt is a number (4)"),
+        ({"chosen": "\n\nHuman: a\n\nAssistant: b", "rejected": ""}, "'chosen' and 'rejected' are dialogues"),
+        (
+            {"chosen": [ASKED[1], GOOD_ANSWER], "rejected": [ASKED[0], BAD_ANSWER]},
+            "'chosen' and 'rejected' have no question in common",
+        ),
+        (
+            {"prompt": "Bye", "chosen": [*ASKED, GOOD_ANSWER], "rejected": [*ASKED, BAD_ANSWER]},
+            "'prompt' is not among the messages",
+        ),
+        ({"instruction": "a", "chosen": "b", "rejected": "c", "system": "d"}, "'system' holds text"),
+        ({"instruction": "a", "input": "", "chosen": "b", "rejected": "c", "history": ["d"]}, "'history' holds text"),
+    ],
+)
+def test_preference_pair_that_would_lose_something_is_refused(row: dict[str, Any], reason: str) -> None:
+    refusals = read(HOST_PAIR, row).source.refusals
+    assert [refusal.reason[: len(reason)] for refusal in refusals] == [reason]
+    assert all(refusal.hint for refusal in refusals)
+
+
+def test_named_columns_are_not_taken_for_a_preference_pair() -> None:
+    rows = [{"prompt": "Hi", "chosen": "Hello!", "rejected": "What?"}]
+    result = read_records(rows, prompt="prompt", completion="chosen")
+    assert list(result.rows) == [CompletionExample("Hi", "Hello!", {"rejected": "What?"})]

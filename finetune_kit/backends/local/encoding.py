@@ -6,7 +6,7 @@ import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from finetune_kit.backends.local.packing import Encoded
 from finetune_kit.errors import EngineError
@@ -61,7 +61,7 @@ class Encoder:
 
     def _chat(self, row: Mapping[str, Any]) -> Encoded:
         _refuse_unsupported(row, "it")
-        messages: list[Mapping[str, Any]] = row["messages"]
+        messages = [_with_text(message, index) for index, message in enumerate(row["messages"])]
         apart = self._spells_a_marker(messages)
         tokens: list[int] = []
         weights: list[float] = []
@@ -108,6 +108,18 @@ class Encoder:
             )
         except TemplateError as error:
             raise EngineError(f"the base model's chat template cannot lay out these messages: {error}") from error
+
+
+def _with_text(message: Mapping[str, Any], index: int) -> Mapping[str, Any]:
+    """The message with its content as one text, where that is written in parts."""
+    content = message.get("content")
+    if not isinstance(content, list):
+        return message
+    parts = cast("list[dict[str, Any]]", content)
+    other = next((part["type"] for part in parts if part["type"] != "text"), None)
+    if other is not None:
+        raise EngineError(f"its message {index + 1} has a part of type {other!r}; the engine learns text alone.")
+    return {**message, "content": "".join(part["text"] for part in parts)}
 
 
 def _is_answer(message: Mapping[str, Any]) -> bool:

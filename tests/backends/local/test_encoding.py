@@ -80,6 +80,13 @@ def test_messages_after_the_last_answer_are_left_out(encoder: Encoder) -> None:
     assert encoder.row(longer) == encoder.row(shorter)
 
 
+def test_text_in_parts_is_trained_on_as_one_text(encoder: Encoder) -> None:
+    parts = [{"type": "text", "text": "Where "}, {"type": "text", "text": "is it?"}]
+    whole = {"messages": [say("user", "Where is it?"), say("assistant", "here")]}
+    assert encoder.row({"messages": [{"role": "user", "content": parts}, whole["messages"][1]]}) == encoder.row(whole)
+
+
+IMAGE = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
 NOTHING = "nothing in it is trained on"
 REFUSED: list[tuple[Mapping[str, Any], str]] = [
     ({"messages": []}, NOTHING),
@@ -89,6 +96,10 @@ REFUSED: list[tuple[Mapping[str, Any], str]] = [
     ({"messages": [say("user", "a"), say("assistant", "b", weight="1")]}, "weight of its message 2 is '1'"),
     ({"messages": [say("user", "a"), say("assistant", "b")], "tools": [{}]}, "it uses 'tools'"),
     ({"messages": [say("user", "a"), say("assistant", "", tool_calls=[{}])]}, "its message 2 uses 'tool_calls'"),
+    (
+        {"messages": [{"role": "user", "content": [IMAGE]}, say("assistant", "b")]},
+        "message 1 has a part of type 'image_url'",
+    ),
     ({"prompt": "a " * 300, "completion": "b"}, "the limit is 200 for each single example"),
     ({"messages": [say("user", "a " * 300), say("assistant", "b")]}, "the limit is 200 for each single example"),
 ]

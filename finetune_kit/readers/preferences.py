@@ -1,0 +1,145 @@
+"""Preference pairs: one question and two answers, in the forms of OpenAI, TRL and LLaMA-Factory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Any, cast
+
+from finetune_kit.errors import RowError
+from finetune_kit.readers.refusals import missing, wrong_type
+from finetune_kit.readers.turns import HOST_KEYS, messages_in, sharegpt_messages, turn_in
+from finetune_kit.records import JsonValue, Message, PreferenceExample
+
+# The API's names, and those of its first version.
+_HOST_PAIRS = (("preferred_output", "non_preferred_output"), ("preferred_completion", "non_preferred_completion"))
+_CHOSEN = ("chosen", "rejected")
+_ONE = "A preference pair has one input and two answers to it"
+_DIALOGUE = "\n\nHuman:"
+
+
+@dataclass(frozen=True, slots=True)
+class PairKeys:
+    """Under which keys a preference pair stood."""
+
+    asked: str
+    preferred: str
+    other: str
+
+    def as_mapping(self) -> dict[str, str]:
+        """Field to key, the fields by the API's names."""
+        return {"input": self.asked, "preferred_output": self.preferred, "non_preferred_output": self.other}
+
+    def notes(self) -> tuple[str, ...]:
+        """What was guessed."""
+        if (self.preferred, self.other) in _HOST_PAIRS:
+            return ()
+        asked = "the messages that both share" if self.asked in _CHOSEN else repr(self.asked)
+        return (f"The rows are preference pairs: {asked} was read as the input, {self.preferred!r} as preferred.",)
+
+
+def is_preference(row: Mapping[str, object]) -> bool:
+    """Whether the row is meant to be a preference pair."""
+    if all(isinstance(row.get(key), str | list | tuple | Mapping) for key in _CHOSEN):
+        return True
+    return any(preferred in row or other in row for preferred, other in _HOST_PAIRS)
+
+
+def preference(
+    row: Mapping[str, Any], question: Callable[[Mapping[str, Any]], tuple[str, list[str]]]
+) -> tuple[PreferenceExample, PairKeys]:
+    """The pair that `row` is; `question` finds a prompt that is text, and the keys that it takes."""
+    for preferred, other in _HOST_PAIRS:
+        if preferred in row or other in row:
+            return _of_host(row, preferred, other), PairKeys("input", preferred, other)
+    if "messages" in row:
+        return _answered(row, messages_in(row["messages"], "messages"), "messages")
+    if "conversations" in row:
+        return _answered(row, sharegpt_messages(row), "conversations", "system", "tools")
+    if isinstance(row.get("prompt"), list | tuple):
+        return _answered(row, messages_in(row["prompt"], "prompt"), "prompt")
+    if all(isinstance(row[key], list | tuple) and len(row[key]) > 1 for key in _CHOSEN):
+        return _whole_conversations(row)
+    if "prompt" not in row and any(isinstance(row[key], str) and _DIALOGUE in row[key] for key in _CHOSEN):
+        raise RowError(
+            "'chosen' and 'rejected' are dialogues written as one text",
+            code="wrong_type",
+            hint="Part them into prompt, chosen and rejected, or into lists of messages",
+        )
+    text, keys = question(row)
+    return _answered(row, (Message("user", text),), *keys)
+
+
+def _of_host(row: Mapping[str, Any], preferred: str, other: str) -> PreferenceExample:
+    for key in ("input", preferred, other):
+        if key not in row:
+            raise missing(key, row, holder="row", hint=_ONE)
+    asked = row["input"]
+    if not isinstance(asked, Mapping):
+        raise wrong_type("input", asked, hint="It must be an object with messages")
+    asked = cast("Mapping[str, JsonValue]", asked)
+    if "messages" not in asked:
+        raise missing("input.messages", asked, holder="input", hint="Put the conversation so far there")
+    more = {key: value for key, value in asked.items() if key != "messages"}
+    unknown = next((key for key in more if key not in HOST_KEYS), None)
+    if unknown is not None:
+        raise RowError(
+            f"input.{unknown} is unknown to hosts",
+            code="wrong_type",
+            hint=f"Beside messages there can be {', '.join(sorted(HOST_KEYS))}; put other values beside 'input'",
+        )
+    return PreferenceExample(
+        messages_in(asked["messages"], "input.messages"),
+        messages_in(row[preferred], preferred),
+        messages_in(row[other], other),
+        more,
+        {key: value for key, value in row.items() if key not in ("input", preferred, other)},
+    )
+
+
+def _answered(row: Mapping[str, Any], asked: tuple[Message, ...], *keys: str) -> tuple[PreferenceExample, PairKeys]:
+    preferred, other = (_answer(row[key], key) for key in _CHOSEN)
+    return PreferenceExample(asked, preferred, other, *_rest(row, keys)), PairKeys(keys[0], *_CHOSEN)
+
+
+def _rest(row: Mapping[str, Any], taken: tuple[str, ...]) -> tuple[dict[str, JsonValue], dict[str, JsonValue]]:
+    """What hosts know beside the messages, and the metadata."""
+    left = {key: value for key, value in row.items() if key not in taken and key not in _CHOSEN}
+    return (
+        {key: value for key, value in left.items() if key in HOST_KEYS},
+        {key: value for key, value in left.items() if key not in HOST_KEYS},
+    )
+
+
+def _answer(value: object, where: str) -> tuple[Message, ...]:
+    if isinstance(value, str):
+        return (Message("assistant", value),)
+    if isinstance(value, Mapping):
+        return (turn_in(cast("object", value), where),)
+    return messages_in(value, where)
+
+
+def _whole_conversations(row: Mapping[str, Any]) -> tuple[PreferenceExample, PairKeys]:
+    """Two conversations that part at the answer, as TRL calls an implicit prompt."""
+    chosen, rejected = messages_in(row["chosen"], "chosen"), messages_in(row["rejected"], "rejected")
+    shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(chosen, rejected, strict=False)))
+    shared = min(shared, len(chosen) - 1, len(rejected) - 1)  # the last messages are the answers, even equal ones
+    asked = chosen[:shared]
+    if all(message.role in ("system", "developer") for message in asked):
+        raise RowError(
+            "'chosen' and 'rejected' have no question in common",
+            code="wrong_type",
+            hint="Both begin with the same messages and end with an answer each; or add 'prompt'",
+        )
+    prompt = row.get("prompt")
+    if prompt is not None and (
+        not isinstance(prompt, str) or prompt.strip() not in {message.text.strip() for message in asked}
+    ):
+        raise RowError(
+            "'prompt' is not among the messages that 'chosen' and 'rejected' have in common",
+            code="wrong_type",
+            hint="Leave it out, or write chosen and rejected without the question",
+        )
+    rest = _rest(row, ("prompt",))
+    return PreferenceExample(asked, chosen[shared:], rejected[shared:], *rest), PairKeys("chosen", *_CHOSEN)
