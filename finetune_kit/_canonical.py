@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from itertools import accumulate
+from itertools import chain
 from typing import Any, NamedTuple, cast
 
 import orjson
@@ -38,8 +38,7 @@ HAS_METADATA = 4
 DAMAGED = 8
 
 _EXACT = b"#"
-_LINE_FEED = ord("\n")
-_PROMPT = b'{"prompt":'
+_LINE = orjson.OPT_APPEND_NEWLINE
 _NOTHING: Mapping[str, JsonValue] = {}
 
 # orjson writes 254 levels; the wrapping of messages takes some of them.
@@ -90,8 +89,14 @@ def pack_pairs(
     Metadata, where there is any, holds nothing but text, truth values, null and whole numbers of 64 bits.
     `RowError` where any of them has no JSON form; which, is found out one by one.
     """
-    written = _dump([{"prompt": prompt, "completion": text} for prompt, text in zip(prompts, completions, strict=True)])
-    records, lengths = _with_line_feeds(written, len(prompts))
+    try:
+        lines = [
+            orjson.dumps({"prompt": prompt, "completion": text}, None, _LINE)
+            for prompt, text in zip(prompts, completions, strict=True)
+        ]
+        rest = None if metadata is None else [orjson.dumps(more) if more else b"" for more in metadata]
+    except TypeError as error:
+        raise _no_form(error) from error
     asked = all_folded(prompts)
     flags = bytes(
         [
@@ -99,34 +104,18 @@ def pack_pairs(
             for text, answer in zip(asked, completions, strict=True)
         ]
     )
-    damaged = may_be_damaged(written, prompts, completions)
-    if metadata is None and not damaged and b"" not in asked:
-        return PackedPairs(records, lengths, b"".join(keys_of(asked)), flags)
-    lines = records.split(b"\n")[:-1]
-    if damaged:
+    records = b"".join(lines)
+    if may_be_damaged(records, prompts, completions):
         flags = bytes([flag | DAMAGED * is_damaged(line) for flag, line in zip(flags, lines, strict=True)])
-    keys = b"".join(keys_of([text or line for text, line in zip(asked, lines, strict=True)]))
-    if metadata is None:
-        return PackedPairs(records, lengths, keys, flags)
-    rest = [_dump(more) if more else b"" for more in metadata]
-    flags = bytes([flag | HAS_METADATA * bool(more) for flag, more in zip(flags, rest, strict=True)])
-    longer = [length + len(more) for length, more in zip(lengths, rest, strict=True)]
-    records = b"".join([part for line, more in zip(lines, rest, strict=True) for part in (line, b"\n", more)])
-    return PackedPairs(records, longer, keys, flags)
-
-
-def _with_line_feeds(written: bytes, count: int) -> tuple[bytes, list[int]]:
-    """A list of pairs as lines, and how long each line is."""
-    starts = written.split(b"{")[1:]
-    if len(starts) == count:  # no text holds a brace
-        lengths = [len(part) + 1 for part in starts]
-    else:  # the start of a pair cannot stand inside a text, whose quotes are escaped; but it takes longer to find
-        starts = written[len(_PROMPT) + 1 : -1].split(b"," + _PROMPT)
-        lengths = [len(part) + len(_PROMPT) + 1 for part in starts]
-    lines = bytearray(written)
-    for end in accumulate(lengths):
-        lines[end] = _LINE_FEED
-    return bytes(memoryview(lines)[1:]), lengths
+    if b"" in asked:
+        asked = [text or line[:-1] for text, line in zip(asked, lines, strict=True)]
+    keys = b"".join(keys_of(asked))
+    lengths = list(map(len, lines))
+    if rest is not None:
+        flags = bytes([flag | HAS_METADATA * bool(more) for flag, more in zip(flags, rest, strict=True)])
+        lengths = [length + len(more) for length, more in zip(lengths, rest, strict=True)]
+        records = b"".join(chain.from_iterable(zip(lines, rest, strict=True)))
+    return PackedPairs(records, lengths, keys, flags)
 
 
 def kind_of(example: Example) -> Kind:
@@ -258,11 +247,14 @@ def _dump(value: object, *, exact: bool = False) -> bytes:
             return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
         return orjson.dumps(value)
     except (TypeError, ValueError) as error:
-        if "surrogate" in str(error):
-            raise RowError(
-                "the text holds half of a surrogate pair, which is no character",
-                code="lone_surrogate",
-                hint="Delete it, or write the whole character; it often comes from a text that was cut inside an emoji",
-            ) from error
-        reason = f"the row has no JSON form: {error}"
-        raise RowError(reason, code="wrong_type", hint="Turn such values into text") from error
+        raise _no_form(error) from error
+
+
+def _no_form(error: Exception) -> RowError:
+    if "surrogate" in str(error):
+        return RowError(
+            "the text holds half of a surrogate pair, which is no character",
+            code="lone_surrogate",
+            hint="Delete it, or write the whole character; it often comes from a text that was cut inside an emoji",
+        )
+    return RowError(f"the row has no JSON form: {error}", code="wrong_type", hint="Turn such values into text")

@@ -120,9 +120,10 @@ class Store:
         self._mark(min(spans)[0], max(spans)[1], len(spans))
         return records
 
-    def size_bytes(self, numbers: Sequence[int]) -> int:
-        """How long the records of these numbers are together."""
-        return sum([self._offsets[number + 1] - self._offsets[number] for number in numbers])
+    def lengths(self, numbers: Sequence[int]) -> list[int]:
+        """The bytes of each of these records."""
+        offsets = self._offsets
+        return [offsets[number + 1] - offsets[number] for number in numbers]
 
     def _mark(self, start: int, stop: int, reads: int) -> None:
         self._low, self._high = min(self._low, start), max(self._high, stop)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from array import array
 from bisect import bisect_left
 from collections import Counter
@@ -24,22 +25,18 @@ _MASK = (1 << 64) - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Units:
+class Units(ABC):
     """The queue, as arrays: a few bytes a row, and no object for each unit."""
 
-    order: array[int]
-    """The rows, unit after unit."""
     ends: array[int]
-    """Where in `order` each unit ends: the number of rows up to and with it."""
-    labels: array[int]
-    """The label of each unit as a hash; empty where no labels count."""
+    """Where in the queue each unit ends: the number of rows up to and with it."""
 
     def __len__(self) -> int:
         return len(self.ends)
 
+    @abstractmethod
     def rows(self, first: int, last: int) -> array[int]:
         """The rows of the units from `first` up to `last`, sorted."""
-        return array("Q", sorted(self.order[self._start(first) : self._start(last)]))
 
     def nearest(self, rows: float, *, first: int, last: int) -> int:
         """How many units, from `first` to `last`, come closest to so many rows."""
@@ -47,13 +44,48 @@ class Units:
         best = min((over, over - 1), key=lambda units: abs(self._start(min(units, len(self))) - rows))
         return max(first, min(best, last))
 
+    def _start(self, unit: int) -> int:
+        return self.ends[unit - 1] if unit else 0
+
+
+@dataclass(frozen=True, slots=True)
+class KeyedUnits(Units):
+    """Units in the order of their keys: which rows come before which needs no sorting of rows."""
+
+    keys: array[int]
+    """The key of each row."""
+    ranked: list[int]
+    """The same, sorted."""
+
+    def rows(self, first: int, last: int) -> array[int]:
+        """The rows of the units from `first` up to `last`, sorted."""
+        start, stop = self._start(first), self._start(last)
+        if start == stop:
+            return array("Q")
+        low = self.ranked[start]
+        if stop == len(self.ranked):
+            return array("Q", [row for row, key in enumerate(self.keys) if low <= key])
+        high = self.ranked[stop]
+        return array("Q", [row for row, key in enumerate(self.keys) if low <= key < high])
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledUnits(Units):
+    """Units in an order that spreads each label evenly."""
+
+    order: array[int]
+    """The rows, unit after unit."""
+    labels: array[int]
+    """The label of each unit as a hash."""
+
+    def rows(self, first: int, last: int) -> array[int]:
+        """The rows of the units from `first` up to `last`, sorted."""
+        return array("Q", sorted(self.order[self._start(first) : self._start(last)]))
+
     def lonely(self) -> list[int]:
         """For each label with a single unit, a row of it."""
         counts = Counter(self.labels)
         return [self.order[self._start(unit)] for unit, label in enumerate(self.labels) if counts[label] == 1]
-
-    def _start(self, unit: int) -> int:
-        return self.ends[unit - 1] if unit else 0
 
 
 def queue(keys: array[int], labels: array[int]) -> Units:
@@ -61,21 +93,21 @@ def queue(keys: array[int], labels: array[int]) -> Units:
 
     The first unit of every label comes before all else: a label that cannot be on every side is trained on.
     """
-    order = array("Q", sorted(range(len(keys)), key=keys.__getitem__))
-    ranked_keys = [keys[row] for row in order]
-    ends = array("Q", [end for end, (key, following) in enumerate(pairwise(ranked_keys), 1) if key != following])
-    if order:
-        ends.append(len(order))
+    ranked = sorted(keys)
+    ends = array("Q", [end for end, (key, following) in enumerate(pairwise(ranked), 1) if key != following])
+    if ranked:
+        ends.append(len(ranked))
     if not labels:
-        return Units(order, ends, labels)
+        return KeyedUnits(ends, keys, ranked)
+    order = sorted(range(len(keys)), key=keys.__getitem__)
     spans = list(zip(chain((0,), ends), ends, strict=False))
     of_unit = array("Q", (_commonest(labels[row] for row in order[start:end]) for start, end in spans))
     places = _places(of_unit, [end - start for start, end in spans])
-    ranked = sorted(range(len(spans)), key=places.__getitem__)
-    return Units(
-        order=array("Q", chain.from_iterable(order[slice(*spans[unit])] for unit in ranked)),
-        ends=array("Q", accumulate(spans[unit][1] - spans[unit][0] for unit in ranked)),
-        labels=array("Q", (of_unit[unit] for unit in ranked)),
+    queued = sorted(range(len(spans)), key=places.__getitem__)
+    return LabelledUnits(
+        ends=array("Q", accumulate(spans[unit][1] - spans[unit][0] for unit in queued)),
+        order=array("Q", chain.from_iterable(order[slice(*spans[unit])] for unit in queued)),
+        labels=array("Q", (of_unit[unit] for unit in queued)),
     )
 
 

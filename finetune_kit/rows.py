@@ -197,6 +197,11 @@ class Index:
     flags: bytearray
     path: str | None
 
+    @property
+    def has_metadata(self) -> bool:
+        """Whether any row has some."""
+        return any(flag & HAS_METADATA for flag in set(self.flags))
+
     def only(self, numbers: Sequence[int]) -> Index:
         """The index of some of the rows, without their store."""
         return Index(
@@ -297,22 +302,25 @@ class Rows(Sequence[Example]):
 
     def content_lengths(self) -> Iterator[int]:
         """The bytes of each content line in order, its line feed included."""
-        store, flags = self._index.store, self._index.flags
+        store = self._index.store
+        if not self._index.has_metadata:
+            return iter(store.lengths(self._order))
+        flags = self._index.flags
         return (
-            len(content_of(store.read(number))) + 1 if flags[number] & HAS_METADATA else store.size_bytes((number,))
+            len(content_of(store.read(number))) + 1 if flags[number] & HAS_METADATA else store.lengths((number,))[0]
             for number in self._order
         )
 
     def content_blocks(self) -> Iterator[bytes]:
         """All content lines in order, each ended by a line feed, many in one block."""
-        store, flags = self._index.store, self._index.flags
+        store, has_metadata = self._index.store, self._index.has_metadata
         for start in range(0, len(self), _BLOCK_ROWS):
             numbers = self._order[start : start + _BLOCK_ROWS]
-            if store.size_bytes(numbers) > _BLOCK_BYTES:
+            if sum(store.lengths(numbers)) > _BLOCK_BYTES:
                 yield from (content_of(store.read(number)) + b"\n" for number in numbers)
                 continue
             records = store.read_many(numbers)
-            if any(flags[number] & HAS_METADATA for number in numbers):
+            if has_metadata:
                 records = [content_of(record) + b"\n" for record in records]
             yield b"".join(records)
 

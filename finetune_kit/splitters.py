@@ -6,7 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from finetune_kit._quoting import quoted
-from finetune_kit._units import COMPLETION, Labels, UnitKeys, Units, label_text, metadata_keys, metadata_text, queue
+from finetune_kit._units import (
+    COMPLETION,
+    LabelledUnits,
+    Labels,
+    UnitKeys,
+    Units,
+    label_text,
+    metadata_keys,
+    metadata_text,
+    queue,
+)
 from finetune_kit.errors import SplitError
 from finetune_kit.leaks import LeakReport, leak_report
 from finetune_kit.rows import Rows
@@ -98,11 +108,11 @@ class Splitter:
         if self.stratify is not None and labels.without:
             notes.append(_missing(rows, "stratify", self.stratify, labels.without, "they count as one value"))
         units = queue(keys.by_prompt() if self.group is None else keys.by_group(values), labels.finish())
-        if units.labels:
+        if isinstance(units, LabelledUnits):
             notes.append(self._label_note(rows, units, count=len(labels)))
         return units
 
-    def _label_note(self, rows: Rows, units: Units, *, count: int) -> str:
+    def _label_note(self, rows: Rows, units: LabelledUnits, *, count: int) -> str:
         by = self.stratify or COMPLETION
         note = f"Each of the {count:,} values of {by!r} got the same share on every side."
         if lonely := units.lonely():

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate, takewhile
 from pathlib import Path
 from typing import IO
 
@@ -55,16 +56,15 @@ def write_rows(rows: Rows, path: str | os.PathLike[str], rules: FileRules) -> Wr
 
 
 def _check_size(rows: Rows, size_bytes: int, rules: FileRules, *, path: str) -> None:
-    fitting = 0
-    for length in rows.content_lengths():
-        size_bytes += length
-        fitting += size_bytes <= rules.max_file_bytes
-    if size_bytes > rules.max_file_bytes:
+    needed = size_bytes + sum(rows.content_lengths())
+    if needed > rules.max_file_bytes:
+        ends = accumulate(rows.content_lengths(), initial=size_bytes)
+        fitting = sum(1 for _ in takewhile(lambda end: end <= rules.max_file_bytes, ends)) - 1
         raise FileTooLargeError(
-            f"{path}: the {len(rows):,} rows would take {size_bytes:,} bytes, and {rules.name!r} takes at most "
+            f"{path}: the {len(rows):,} rows would take {needed:,} bytes, and {rules.name!r} takes at most "
             f"{rules.max_file_bytes:,} in one file ({rules.as_of}). The first {fitting:,} rows would fit: write fewer.",
             path=path,
-            size_bytes=size_bytes,
+            size_bytes=needed,
             max_bytes=rules.max_file_bytes,
             rows_that_fit=fitting,
         )
@@ -101,7 +101,7 @@ def _refused(path: str, error: Exception) -> StorageError:
 
 
 class _Sink:
-    """Writes and hashes in a thread of its own, while the next block is gathered."""
+    """Writes in a thread of its own, while blocks are hashed and the next one is gathered."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self.size_bytes = 0
@@ -131,6 +131,7 @@ class _Sink:
         if self._error is not None:
             raise self._error
         self._blocks.put(block)
+        self._hash.update(block)
 
     def _work(self) -> None:
         while (block := self._blocks.get()) is not None:
@@ -144,5 +145,4 @@ class _Sink:
         left = memoryview(block)
         while left:
             left = left[self._file.write(left) :]
-        self._hash.update(block)
         self.size_bytes += len(block)

@@ -5,23 +5,20 @@ from __future__ import annotations
 import csv
 import os
 import threading
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from io import BufferedReader
 from itertools import chain
 from typing import TypeAlias
 
 from finetune_kit.errors import EmptyDataError, FormatError, RowError
-from finetune_kit.readers.columns import Fields, choose_fields, header_names, joined, shown
+from finetune_kit.readers.cells import Cells, cells_under
+from finetune_kit.readers.columns import header_names, shown
 from finetune_kit.readers.delimiters import SNIFF_CHARACTERS, check_delimiter, sniff
 from finetune_kit.readers.encodings import TextEncoding, in_encoding, read_head, text_pieces
 from finetune_kit.readers.intake import Intake, ReadResult, Understanding
 from finetune_kit.readers.lines import TEXT_ENDS, lines_of, whole_lines
 from finetune_kit.readers.opening import PathLike, open_source
-from finetune_kit.readers.preferences import is_preference
-from finetune_kit.readers.shapes import Shape
-from finetune_kit.records import CompletionExample, Example, JsonValue
 from finetune_kit.rows import BATCH_ROWS
 
 LONGEST_CELL = 1 << 24
@@ -86,21 +83,15 @@ def _read(
     intake = Intake(name)
     table = _Table(text_pieces(file, encoding), delimiter, path=name)
     header = table.header()
-    if prompt is None and completion is None and is_preference(dict.fromkeys(header, "")):
-        shape = Shape(prompt=None, completion=None)
-        table.pour(_Objects(header, shape), into=intake)
-        columns, guesses = shape.columns("preference"), shape.notes("preference")
-    else:
-        fields = choose_fields(header, prompt=prompt, completion=completion, where=name)
-        table.pour(_Pairs(header, fields), into=intake)
-        columns, guesses = fields.as_mapping(), fields.notes
+    cells = cells_under(header, prompt=prompt, completion=completion, where=name)
+    table.pour(cells, width=len(header), into=intake)
     if not intake.rows_in:
         raise EmptyDataError(f"{name}: there is a header ({shown(header)}) but no row under it. Add rows.", path=name)
     return intake.finish(
         Understanding(
             format="tsv" if delimiter == "\t" else "csv",
-            columns=columns,
-            notes=(*notes, *guesses),
+            columns=cells.columns(),
+            notes=(*notes, *cells.notes()),
             encoding=encoding.codec,
             confidence=encoding.confidence,
             bom=encoding.bom_bytes > 0,
@@ -134,16 +125,33 @@ class _Table:
             raise self._format_error("this is JSON, not a table. Read it with Dataset.from_file.")
         return header_names(cells, path=self._path, row=self._start)
 
-    def pour(self, columns: _Columns, *, into: Intake) -> None:
-        """Hand over every record below the header."""
+    def pour(self, columns: Cells, *, width: int, into: Intake) -> None:
+        """Hand over every record below the header, and refuse those that are not as they should be."""
         while True:
             records, spans, error = self._some_records()
-            if not columns.pour_together(records, spans, into=into, raw=self._raw):
-                columns.pour(records, spans, into=into, raw=self._raw)
+            sound = {*map(len, records)} == {width} and not any("\0" in cell for cells in records for cell in cells)
+            pairs = columns.together(records) if sound else None
+            if pairs is not None:
+                lines = [start for start, _ in spans]
+                into.accept_pairs(*pairs, lines=lines, raw=self._raw_at(spans))
+            else:
+                self._pour_singly(records, spans, columns, width=width, into=into)
             if error is not None:
                 into.refuse(error, line=self._start, raw=self._raw((self._start, self._reader.line_num)))
             elif not records:
                 return
+
+    def _pour_singly(
+        self, records: list[list[str]], spans: list[_Span], columns: Cells, *, width: int, into: Intake
+    ) -> None:
+        for cells, span in zip(records, spans, strict=True):
+            try:
+                _check(cells, width)
+                example = columns.example(cells)
+            except RowError as error:
+                into.refuse(error, line=span[0], raw=self._raw(span))
+            else:
+                into.accept(example, line=span[0], raw=self._raw(span))
 
     def _some_records(self) -> tuple[list[list[str]], list[_Span], RowError | None]:
         """The next records that are not blank lines, with their lines, up to one that cannot be read."""
@@ -203,6 +211,9 @@ class _Table:
         self._start = self._reader.line_num + 1
         return self._format_error(f"a line is longer than {LONGEST_CELL:,} characters. Is this a table?")
 
+    def _raw_at(self, spans: list[_Span]) -> Callable[[int], str]:
+        return lambda place: self._raw(spans[place])
+
     def _raw(self, span: _Span) -> str:
         """The text of a record, as far as it is at hand and worth showing."""
         start, end = span
@@ -210,102 +221,18 @@ class _Table:
         return "".join("".join(lines[max(start - first, 0) : max(end - first + 1, 0)]) for first, lines in self._blocks)
 
 
-class _Columns(ABC):
-    """What becomes of the cells of a record."""
-
-    def __init__(self, header: Sequence[str]) -> None:
-        self._width = len(header)
-
-    @abstractmethod
-    def example(self, cells: list[str]) -> Example:
-        """The example that a record of the right width is."""
-
-    def pour_together(
-        self, records: list[list[str]], spans: list[_Span], *, into: Intake, raw: Callable[[_Span], str]
-    ) -> bool:
-        """Hand over all records at once where each is as it should be; else do nothing."""
-        del records, spans, into, raw
-        return False
-
-    def pour(self, records: list[list[str]], spans: list[_Span], *, into: Intake, raw: Callable[[_Span], str]) -> None:
-        """Hand over the records one by one, and refuse those that are not as they should be."""
-        for cells, span in zip(records, spans, strict=True):
-            try:
-                if len(cells) != self._width:
-                    _check_width(cells, self._width)
-                if any("\0" in cell for cell in cells):
-                    raise _nul_error()
-                example = self.example(cells)
-            except RowError as error:
-                into.refuse(error, line=span[0], raw=raw(span))
-            else:
-                into.accept(example, line=span[0], raw=raw(span))
-
-
-class _Objects(_Columns):
-    """Records as objects, for what JSON Lines would hold."""
-
-    def __init__(self, header: Sequence[str], shape: Shape) -> None:
-        super().__init__(header)
-        self._header, self._shape = header, shape
-
-    def example(self, cells: list[str]) -> Example:
-        return self._shape.example(dict(zip(self._header, cells, strict=False)))
-
-
-class _Pairs(_Columns):
-    """A prompt, a completion and metadata."""
-
-    def __init__(self, header: Sequence[str], fields: Fields) -> None:
-        super().__init__(header)
-        self._prompt, self._completion, self._context = fields.places(header)
-        taken = (self._prompt, self._completion, self._context)
-        self._others = [(number, name) for number, name in enumerate(header) if number not in taken]
-
-    def pour_together(
-        self, records: list[list[str]], spans: list[_Span], *, into: Intake, raw: Callable[[_Span], str]
-    ) -> bool:
-        """Hand over all records at once where each is as it should be; else do nothing."""
-        if {*map(len, records)} != {self._width} or any("\0" in cell for cells in records for cell in cells):
-            return False
-        prompts = [cells[self._prompt] for cells in records]
-        if self._context is not None:
-            contexts = [cells[self._context] for cells in records]
-            prompts = [joined(prompt, context) for prompt, context in zip(prompts, contexts, strict=True)]
-        metadata: list[dict[str, JsonValue]] | None = None
-        if self._others:
-            metadata = [{name: cells[number] for number, name in self._others} for cells in records]
-        into.accept_pairs(
-            prompts,
-            [cells[self._completion] for cells in records],
-            metadata,
-            lines=[start for start, _ in spans],
-            raw=lambda place: raw(spans[place]),
-        )
-        return True
-
-    def example(self, cells: list[str]) -> Example:
-        prompt = cells[self._prompt]
-        if self._context is not None:
-            prompt = joined(prompt, cells[self._context])
-        metadata = {name: cells[number] for number, name in self._others}
-        return CompletionExample(prompt, cells[self._completion], metadata)
-
-
-def _check_width(cells: list[str], width: int) -> None:
-    """Let blank cells beyond the header go; refuse any other difference."""
+def _check(cells: list[str], width: int) -> None:
+    """Let blank cells beyond the header go; refuse any other difference, and NUL characters."""
     if len(cells) > width and not any(cell.strip() for cell in cells[width:]):
-        return
-    if len(cells) > width:
-        hint = "Quote cells that contain the delimiter"
-    else:
+        cells = cells[:width]
+    if len(cells) != width:
         hint = "Fill in the missing cells; an empty cell still needs its delimiter"
-    count = "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
-    raise RowError(f"row has {count} where the header has {width}", code="ragged_row", hint=hint)
-
-
-def _nul_error() -> RowError:
-    return RowError("a cell holds a NUL character", code="nul", hint="Delete it, or export the table again")
+        if len(cells) > width:
+            hint = "Quote cells that contain the delimiter"
+        count = "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
+        raise RowError(f"row has {count} where the header has {width}", code="ragged_row", hint=hint)
+    if any("\0" in cell for cell in cells):
+        raise RowError("a cell holds a NUL character", code="nul", hint="Delete it, or export the table again")
 
 
 _limit_lock = threading.Lock()

@@ -11,8 +11,9 @@ import io
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,8 @@ class WorkbookError(Exception):
 
 def main() -> None:
     """Read the sheet that the first argument names."""
-    wanted: str | int | None = orjson.loads(sys.argv[1])
+    kind, _, which = sys.argv[1].partition(":")
+    wanted = int(which) if kind == "number" else which if kind == "name" else None
     _limit(_BASE_BYTES)
     content = io.BytesIO(sys.stdin.buffer.read())
     format_, unpacked_bytes = _survey(content)
@@ -53,8 +55,8 @@ def main() -> None:
         book = _open(content, format_)
         sheets = [(sheet.name, _is_visible(sheet), _is_table(sheet)) for sheet in book.sheets_metadata]
         _say("book", format=format_, sheets=sheets)
-        chosen = _choose(book, sheets, wanted)
-        _write_rows(book, chosen)
+        chosen, sheet = _choose(book, sheets, wanted)
+        _write_rows(sheet.iter_rows())
     except calamine.PasswordError as error:
         raise WorkbookError("password") from error
     except calamine.CalamineError as error:
@@ -153,13 +155,25 @@ def _is_table(sheet: calamine.SheetMetadata) -> bool:
     return sheet.typ == calamine.SheetTypeEnum.WorkSheet
 
 
-def _choose(book: calamine.CalamineWorkbook, sheets: list[tuple[str, bool, bool]], wanted: str | int | None) -> str:
-    if wanted is None:
-        tables = [name for name, visible, table in sheets if table and visible]
-        tables += [name for name, visible, table in sheets if table and not visible]
-        if not tables:
-            raise WorkbookError("none")
-        return next((name for name in tables if book.get_sheet_by_name(name).height), tables[0])
+def _choose(
+    book: calamine.CalamineWorkbook, sheets: list[tuple[str, bool, bool]], wanted: str | int | None
+) -> tuple[str, calamine.CalamineSheet]:
+    """The sheet and its name; a sheet is parsed when it is got, so it is got once."""
+    if wanted is not None:
+        name = _named(sheets, wanted)
+        return name, book.get_sheet_by_name(name)
+    tables = [name for name, visible, table in sheets if table and visible]
+    tables += [name for name, visible, table in sheets if table and not visible]
+    if not tables:
+        raise WorkbookError("none")
+    for name in tables:
+        sheet = book.get_sheet_by_name(name)
+        if sheet.height:
+            return name, sheet
+    return tables[0], book.get_sheet_by_name(tables[0])
+
+
+def _named(sheets: list[tuple[str, bool, bool]], wanted: str | int) -> str:
     if isinstance(wanted, int):
         if not 1 <= wanted <= len(sheets):
             raise WorkbookError("unknown")
@@ -172,24 +186,23 @@ def _choose(book: calamine.CalamineWorkbook, sheets: list[tuple[str, bool, bool]
     return alike[0]
 
 
-def _write_rows(book: calamine.CalamineWorkbook, name: str) -> None:
-    batch: list[list[str]] = []
-    start, characters = 1, 0
-    for number, row in enumerate(_texts(book.get_sheet_by_name(name).iter_rows()), 1):
-        batch.append(row)
-        characters += sum(map(len, row))
-        if len(batch) >= _BATCH_ROWS or characters > _BATCH_CHARACTERS:
-            if characters > _LONGEST_CELL and max(map(len, row)) > _LONGEST_CELL:
-                raise WorkbookError("long_cell", f"{_LONGEST_CELL:,}")
-            _say("rows", start=start, rows=batch)
-            batch, start, characters = [], number + 1, 0
-    _say("rows", start=start, rows=batch)
+def _write_rows(rows: Iterator[list[Any]]) -> None:
+    start = 1
+    while part := list(islice(rows, _BATCH_ROWS)):
+        if {type(cell) for row in part for cell in row} != {str}:
+            part = [[cell if type(cell) is str else as_read(cell) for cell in row] for row in part]
+        if sum(len(cell) for row in part for cell in row) <= _BATCH_CHARACTERS:
+            _say("rows", start=start, rows=part)
+        else:
+            _write_singly(part, start)
+        start += len(part)
 
 
-def _texts(rows: Iterable[list[Any]]) -> Iterator[list[str]]:
-    for row in rows:
-        cells = [cell if type(cell) is str else as_read(cell) for cell in row]
-        yield cells if any(cells) else []
+def _write_singly(rows: list[list[str]], start: int) -> None:
+    for number, row in enumerate(rows, start):
+        if max(map(len, row)) > _LONGEST_CELL:
+            raise WorkbookError("long_cell", f"{_LONGEST_CELL:,}")
+        _say("rows", start=number, rows=[row])
 
 
 def _say(what: str, **more: object) -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from io import BufferedReader
+from itertools import chain
 
-from finetune_kit.errors import EmptyDataError, FormatError
-from finetune_kit.readers.columns import Fields, choose_fields, header_names, joined, shown
+from finetune_kit.errors import EmptyDataError, FormatError, RowError
+from finetune_kit.readers.cells import Cells, cells_under
+from finetune_kit.readers.columns import header_names, shown
 from finetune_kit.readers.intake import Intake, ReadResult, Understanding
 from finetune_kit.readers.markup import markup_in
 from finetune_kit.readers.opening import PathLike, is_workbook, open_source
-from finetune_kit.readers.workbook import Workbook, open_workbook
-from finetune_kit.records import CompletionExample
+from finetune_kit.readers.workbook import Part, Workbook, open_workbook
 
 _HEAD_BYTES = 1024
 _SHEETS_SHOWN = 10
@@ -43,36 +45,62 @@ def pour_workbook(
     _check_content(file.peek(_HEAD_BYTES)[:_HEAD_BYTES], name)
     intake = Intake(name)
     with open_workbook(file, path=name, sheet=sheet) as book:
-        rows = (row for row in book.rows() if any(cell and not cell.isspace() for cell in row[1]))
-        first = next(rows, None)
+        parts = _from_first_row(book.rows())
+        first = next(parts, None)
         if first is None:
             raise _empty(name, book, "there is nothing in the sheet")
-        line, cells = first
-        header = header_names(cells, path=name, row=line)
-        fields = choose_fields(header, prompt=prompt, completion=completion, where=name)
-        _pour(rows, header, fields, into=intake)
+        line, rows = first
+        header = header_names(rows[0], path=name, row=line)
+        columns = cells_under(header, prompt=prompt, completion=completion, where=name)
+        _pour(chain([(line + 1, rows[1:])], parts), len(header), columns, into=intake)
     if not intake.rows_in:
         raise _empty(name, book, f"there is a header ({shown(header)}) but no row under it")
-    notes = (*_sheet_notes(book, told=sheet is not None), *fields.notes)
-    return intake.finish(Understanding(format=book.format, columns=fields.as_mapping(), notes=notes))
+    notes = (*_sheet_notes(book, told=sheet is not None), *columns.notes())
+    return intake.finish(Understanding(format=book.format, columns=columns.columns(), notes=notes))
 
 
-def _pour(rows: Iterator[tuple[int, list[str]]], header: Sequence[str], fields: Fields, *, into: Intake) -> None:
-    names = list(header)
-    prompt, completion, context = fields.places(header)
-    plain = len(header) == 2 and context is None
-    for line, cells in rows:
-        if plain and len(cells) == 2:
-            into.accept(CompletionExample(cells[prompt], cells[completion]), line=line, raw=cells)
+def _from_first_row(parts: Iterator[Part]) -> Iterator[Part]:
+    """The parts from the first row that is not blank."""
+    for start, rows in parts:
+        first = next((number for number, cells in enumerate(rows) if not _is_blank(cells)), None)
+        if first is not None:
+            yield start + first, rows[first:]
+            yield from parts
+
+
+def _pour(parts: Iterable[Part], width: int, columns: Cells, *, into: Intake) -> None:
+    """Hand over all rows that are not blank, those of a part at once where each is as wide as the header."""
+    for start, rows in parts:
+        pairs = columns.together(rows) if _are_plain(rows, width) else None
+        if pairs is not None and all(map(str.strip, pairs.prompts)):  # else some row may be blank
+            into.accept_pairs(*pairs, lines=range(start, start + len(rows)), raw=rows.__getitem__)
             continue
-        names += [f"column {number}" for number in range(len(names) + 1, len(cells) + 1)]
-        text = joined(cells[prompt], "" if context is None else cells[context])
-        others = {
-            name: cell
-            for number, (name, cell) in enumerate(zip(names, cells, strict=False))
-            if number not in (prompt, completion, context) and (number < len(header) or cell)
-        }
-        into.accept(CompletionExample(text, cells[completion], others), line=line, raw=cells)
+        for line, cells in enumerate(rows, start):
+            if not _is_blank(cells):
+                _pour_one(cells, width, columns, line=line, into=into)
+
+
+def _are_plain(rows: list[list[str]], width: int) -> bool:
+    narrowest = min(map(len, rows), default=0)
+    return narrowest >= width and (
+        {*map(len, rows)} == {width} or not any(cell for cells in rows for cell in cells[width:])
+    )
+
+
+def _pour_one(cells: list[str], width: int, columns: Cells, *, line: int, into: Intake) -> None:
+    try:
+        example = columns.example(cells)
+    except RowError as error:
+        into.refuse(error, line=line, raw=cells)
+        return
+    beyond = {f"column {number}": cell for number, cell in enumerate(cells[width:], width + 1) if cell}
+    if beyond:
+        example = replace(example, metadata={**example.metadata, **beyond})
+    into.accept(example, line=line, raw=cells)
+
+
+def _is_blank(cells: list[str]) -> bool:
+    return not any(cell and not cell.isspace() for cell in cells)
 
 
 def _check_content(head: bytes, name: str) -> None:

@@ -10,13 +10,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import orjson
 
 from finetune_kit.errors import DataError, EmptyDataError, FormatError, ParameterError
 
 _WORKER = Path(__file__).with_name("sheet_worker.py")
+
+
+Part: TypeAlias = tuple[int, list[list[str]]]
+"""The number of a row, and the cells of it and of those that follow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +47,8 @@ class Workbook:
         self.others: dict[str, int] = {}
         """Rows that are not blank in the other sheets, once all is read."""
 
-    def rows(self) -> Iterator[tuple[int, list[str]]]:
-        """Every row with its number, blank ones as empty lists; then `others` is known."""
+    def rows(self) -> Iterator[Part]:
+        """All rows in parts, blank ones as empty lists or cells; then `others` is known."""
         assert self._process.stdout is not None
         for line in self._process.stdout:
             said: dict[str, Any] = orjson.loads(line)
@@ -53,7 +57,7 @@ class Workbook:
                     self.format = said["format"]
                     self.sheets = tuple(SheetInfo(*sheet) for sheet in said["sheets"])
                 case "rows":
-                    yield from enumerate(said["rows"], said["start"])
+                    yield said["start"], said["rows"]
                 case "end":
                     self.sheet = said["sheet"]
                 case "other":
@@ -106,7 +110,8 @@ def open_workbook(file: BufferedReader, *, path: str, sheet: str | int | None) -
     file.seek(0)
     os.lseek(file.fileno(), 0, os.SEEK_SET)
     # -P: the folder of the program is no place to import from; the caller's own places are, however it got them.
-    command = [sys.executable, "-P", str(_WORKER), orjson.dumps(sheet).decode()]
+    which = "first" if sheet is None else f"number:{sheet}" if isinstance(sheet, int) else f"name:{sheet}"
+    command = [sys.executable, "-P", str(_WORKER), which]
     places = {**os.environ, "PYTHONPATH": os.pathsep.join(place for place in sys.path if place)}
     try:
         process = subprocess.Popen(command, stdin=file, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=places)

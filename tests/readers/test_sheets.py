@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finetune_kit.errors import ColumnError, EmptyDataError, FinetuneKitError, FormatError, ParameterError
-from finetune_kit.readers import ReadResult, read_xlsx
-from finetune_kit.records import CompletionExample
+from finetune_kit.readers import ReadResult, read_xlsx, sheets
+from finetune_kit.records import CompletionExample, Message, PreferenceExample
 from tests.readers.test_real_files import DATA, NEEDS_DATA
 from tests.readers.workbooks import Cell, write_raw, write_workbook
 
@@ -86,6 +86,35 @@ def test_instruction_and_input_become_the_prompt(book: Path) -> None:
     result = read(book, ["instruction", "input", "output"], ["Add", "1 + 1", "2"], ["Greet", None, "Hi"])
     assert list(result.rows) == [CompletionExample("Add\n1 + 1", "2"), CompletionExample("Greet", "Hi")]
     assert "with 'input' on a new line" in result.source.notes[0]
+
+
+def test_preference_pairs_stand_in_a_sheet_too(book: Path) -> None:
+    write_workbook(book, {"A": [["prompt", "chosen", "rejected"], ["Hi", "Hello!", "What?"], ["Hi", "", "What?", "x"]]})
+    result = read_xlsx(book)
+    asked, bad = (Message("user", "Hi"),), (Message("assistant", "What?"),)
+    assert list(result.rows) == [
+        PreferenceExample(asked, (Message("assistant", "Hello!"),), bad),
+        PreferenceExample(asked, (Message("assistant", ""),), bad, metadata={"column 4": "x"}),
+    ]
+
+
+@given(
+    st.lists(st.lists(st.sampled_from(["", " ", "a", "b c", "\u3000"]), min_size=4, max_size=4), min_size=1, max_size=9)
+)
+def test_rows_read_together_are_those_read_one_by_one(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[list[str]]
+) -> None:
+    path = tmp_path_factory.mktemp("xlsx") / "book.xlsx"
+    write_workbook(path, {"A": [["prompt", "completion", "id"], ["first", "row", "1"], *rows]})
+    result = read_xlsx(path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sheets, "_are_plain", lambda rows, width: False)
+        expected = read_xlsx(path)
+    assert list(result.rows) == list(expected.rows)
+    assert [result.rows.origin(n) for n in range(len(result.rows))] == [
+        expected.rows.origin(n) for n in range(len(expected.rows))
+    ]
+    assert result.source == expected.source
 
 
 def test_sheet_is_chosen_by_name_or_number_and_others_are_told(book: Path) -> None:
