@@ -13,13 +13,14 @@ from finetune_kit.errors import EmptyDataError, FormatError, RowError
 from finetune_kit.readers.columns import shown
 from finetune_kit.readers.encodings import TextEncoding, in_encoding, read_head, utf8_pieces
 from finetune_kit.readers.intake import Intake, ReadResult, Understanding
-from finetune_kit.readers.json_objects import bad_json, example_of
+from finetune_kit.readers.json_objects import bad_json, example_of, plain_pairs
 from finetune_kit.readers.json_text import JsonText, Value
 from finetune_kit.readers.jsonl import DOCUMENT_CHARACTERS, layout_of, pour_lines
 from finetune_kit.readers.opening import PathLike, open_source
 from finetune_kit.readers.shapes import ROW_LISTS, Shape
 
 _LINES_LOOKED_AT = 10
+_ROWS_SINGLY = 256
 _LONGEST_FIRST_ROW = 4 << 20
 
 
@@ -74,6 +75,7 @@ class _Document:
         self.shape, self.intake, self._path = shape, intake, path
         self.notes: list[str] = []
         self._by_number = False
+        self._singly = 0  # so many rows are read one by one before many are tried together again
 
     def pour(self, text: JsonText) -> None:
         first = text.peek()
@@ -116,7 +118,7 @@ class _Document:
         while True:
             if not text.peek():
                 raise text.error("the list is never closed. Is the file cut off?")
-            self._row(text.value(separator=b","))
+            self._rows(text, separator=b",")
             if text.take(b"]"):
                 return
             if not text.take(b","):
@@ -150,7 +152,27 @@ class _Document:
                 raise text.error(
                     "after an object another should follow, or nothing. Put rows into [ ], or one on each line."
                 )
-            self._row(text.value(separator=b""))
+            self._rows(text, separator=b"")
+
+    def _rows(self, text: JsonText, *, separator: bytes) -> None:
+        """The next row, or as many as can be read together."""
+        if not self._many(text, separator=separator):
+            self._row(text.value(separator=separator))
+
+    def _many(self, text: JsonText, *, separator: bytes) -> bool:
+        keys = self.shape.pair_keys()
+        if keys is None or self._singly:
+            self._singly = max(0, self._singly - 1)
+            return False
+        objects = text.objects(separator=separator)
+        pairs = None if objects is None else plain_pairs(objects.parsed, keys)
+        if objects is None or pairs is None:
+            self._singly = _ROWS_SINGLY
+            return False
+        lines = text.step_over(objects)
+        numbers = range(self.intake.rows_in + 1, self.intake.rows_in + len(lines) + 1)
+        self.intake.accept_pairs(*pairs, lines=numbers if self._by_number else lines, raw=objects.raw.__getitem__)
+        return True
 
     def _row(self, value: Value) -> None:
         line = self.intake.rows_in + 1 if self._by_number else value.line

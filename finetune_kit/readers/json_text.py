@@ -1,4 +1,4 @@
-"""A walk through JSON text of any length: whole values one by one, with the lines on which they start.
+"""A walk through JSON text of any length: whole values, one by one or many together, with the lines they start on.
 
 Values are mostly found by a guess that proves itself: the next place that looks like the start of another row ends this
 one, if what lies before it is valid JSON, which text cut inside a string or a list never is. Where the guess fails, the
@@ -21,6 +21,7 @@ LONGEST_VALUE = 1 << 26
 """Bytes in one value, as in one line of JSON Lines."""
 
 _FIRST_LOOK = 1 << 20
+_TOGETHER = 1 << 17
 _REACH = 1 << 16  # how far the guess looks ahead; what is longer is walked through
 _MISSES = 100
 _DEEPEST = 1024  # what the parser takes
@@ -40,6 +41,16 @@ class Value:
     raw: bytes
     parsed: object
     error: orjson.JSONDecodeError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """Several objects of a series, from a position on."""
+
+    parsed: list[Any]
+    raw: list[bytes]
+    starts: list[int]
+    """Where each starts, counted from the position."""
 
 
 class JsonText:
@@ -86,6 +97,43 @@ class JsonText:
             return Value(line, raw, orjson.loads(raw))
         except orjson.JSONDecodeError as error:
             return Value(line, raw, None, error)
+
+    def objects(self, *, separator: bytes) -> Objects | None:
+        """The objects that start here, as many as are at hand, in a series like that of `value`; None if in doubt.
+
+        They are cut where one seems to end and another with the same first key to start. No text can look like that,
+        since the quotes in it are escaped; so if no object holds another, which the caller must see to, each cut is
+        right, and as many cuts as parsed objects mean that none was missed.
+        """
+        pattern = self._learn_next_row(separator)
+        if pattern is None:
+            return None
+        if len(self._data) - self._at < _TOGETHER:
+            self._more()
+        first, data = self._at, self._data
+        starts, ends = [first], list[int]()
+        for found in pattern.finditer(data, first, first + _TOGETHER):
+            ends.append(found.start() + 1)
+            starts.append(found.start(1))
+        raw = [data[start:end] for start, end in zip(starts, ends, strict=False)]
+        try:
+            parsed: list[Any] = orjson.loads(b"[" + b",".join(raw) + b"]")
+        except orjson.JSONDecodeError:
+            return None
+        if not raw or len(parsed) != len(raw):
+            return None
+        return Objects(parsed, raw, [start - first for start in starts[:-1]])
+
+    def step_over(self, objects: Objects) -> list[int]:
+        """Go on behind these objects; the line of each."""
+        lines: list[int] = []
+        done = 0
+        for start, raw in zip(objects.starts, objects.raw, strict=True):
+            self._skip(start - done)
+            lines.append(self.line)
+            self._skip(len(raw))
+            done = start + len(raw)
+        return lines
 
     def until(self, length: int) -> bytes:
         """The next `length` bytes, stepped over."""
@@ -136,16 +184,12 @@ class JsonText:
     def _guess(self, separator: bytes) -> Value | None:
         if self._misses > _MISSES and self._misses > self._hits:
             return None
-        if self._next_row is None:
-            key = _FIRST_KEY.match(self._data, self._at)
-            if key is None:
-                return None
-            space = rb"[ \t\n\r]*"
-            pattern = rb"\}" + space + separator + space + rb"\{" + space + re.escape(key[1])
-            self._next_row = re.compile(pattern)
-        found = self._next_row.search(self._data, self._at, self._at + _REACH)
+        next_row = self._learn_next_row(separator)
+        if next_row is None:
+            return None
+        found = next_row.search(self._data, self._at, self._at + _REACH)
         if found is None and len(self._data) - self._at < _REACH and self._more():
-            found = self._next_row.search(self._data, self._at, self._at + _REACH)
+            found = next_row.search(self._data, self._at, self._at + _REACH)
         if found is not None:
             raw = self._data[self._at : found.start() + 1]
             try:
@@ -158,6 +202,14 @@ class JsonText:
                 return value
         self._misses += 1
         return None
+
+    def _learn_next_row(self, separator: bytes) -> re.Pattern[bytes] | None:
+        """What the end of a row and the start of the next look like, by the row that starts here."""
+        if self._next_row is None and (key := _FIRST_KEY.match(self._data, self._at)):
+            space = rb"[ \t\n\r]*"
+            between = rb"\}" + space + separator + space + rb"(\{)" + space
+            self._next_row = re.compile(between + re.escape(key[1]) + space + rb":")
+        return self._next_row
 
     def _end(self, *, depth: int = 0) -> int:
         """The length of the value that starts here, or, from inside one, of what is left of it."""

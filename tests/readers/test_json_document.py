@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finetune_kit.errors import EmptyDataError, EncodingError, FinetuneKitError, FormatError
-from finetune_kit.readers import ReadResult, read_json
+from finetune_kit.readers import ReadResult, json_document, json_text, read_json
 from finetune_kit.readers.json_text import LONGEST_VALUE
 from finetune_kit.records import ChatExample, CompletionExample, Message
 from tests.readers.test_real_files import DATA, NEEDS_DATA
@@ -84,6 +84,55 @@ def test_objects_one_after_another_are_read(
     path = tmp_path_factory.getbasetemp() / "series.json"
     result = read(path, between.join(json.dumps(row, indent=indent) for row in rows))
     assert list(result.rows) == [expected(row) for row in rows]
+
+
+PLAIN = st.builds(
+    lambda prompt, completion, other, last: (
+        {**other, "prompt": prompt, "completion": completion}
+        if last
+        else {"prompt": prompt, "completion": completion, **other}
+    ),
+    TEXTS,
+    TEXTS | st.just("\ufffd"),
+    st.dictionaries(KEYS, TEXTS | st.integers(-(2**65), 2**65) | st.booleans(), max_size=1),
+    st.sampled_from([False, False, False, True]),
+)
+
+
+@given(
+    st.lists(PLAIN | PLAIN | PLAIN | ROWS, min_size=1, max_size=20),
+    INDENT,
+    st.booleans(),
+    st.sampled_from(["\n", "\r\n", "\r"]),
+    st.booleans(),
+    st.sampled_from([50, 200, 1 << 17]),
+)
+def test_rows_read_together_are_those_read_one_by_one(
+    tmp_path_factory: pytest.TempPathFactory,
+    rows: list[Any],
+    indent: int | None,
+    as_series: object,
+    end: str,
+    escaped: object,
+    together: int,
+) -> None:
+    """Many rows are parsed at once where that is sure to be the same."""
+    first = {"prompt": "first", "completion": "row"}
+    texts = [json.dumps(row, indent=indent, ensure_ascii=bool(escaped)) for row in (first, *rows)]
+    text = "\n".join(texts) if as_series else json.dumps([first, *rows], indent=indent, ensure_ascii=bool(escaped))
+    path = tmp_path_factory.mktemp("json") / "rows.json"
+    path.write_text(text.replace("\n", end), encoding="utf-8", newline="")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_text, "_TOGETHER", together)
+        patch.setattr(json_document, "_ROWS_SINGLY", 2)
+        result = read_json(path)
+        patch.setattr(json_document, "plain_pairs", lambda rows, keys: None)
+        expected = read_json(path)
+    assert list(result.rows) == list(expected.rows)
+    assert [result.rows.origin(n) for n in range(len(result.rows))] == [
+        expected.rows.origin(n) for n in range(len(expected.rows))
+    ]
+    assert result.source == expected.source
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
