@@ -11,7 +11,14 @@ from io import BufferedReader
 from typing import TypeVar
 
 from finetune_kit.errors import EncodingError, FinetuneKitError, ParameterError
-from finetune_kit.readers.evidence import SUPERSETS, ask_chardet, mostly_utf8, non_ascii_lines
+from finetune_kit.readers.evidence import (
+    SUPERSETS,
+    ask_chardet,
+    count_utf8,
+    escape_encoding,
+    mostly_utf8,
+    non_ascii_lines,
+)
 
 T = TypeVar("T")
 
@@ -22,6 +29,8 @@ _HEAD_BYTES = 4096
 # answer is a guess, it stays under 0.03.
 _THIN_CONFIDENCE = 0.04
 _SURE_CONFIDENCE = 0.5
+_GUESSED_CONFIDENCE = 0.99  # at most: 1.0 says that it is proven
+_ESCAPED_CONFIDENCE = 0.9
 
 _BOMS = (
     (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with
@@ -113,24 +122,34 @@ def _candidates(file: BufferedReader, *, path: str, encoding: str | None) -> Ite
     if wide is not None:
         yield wide
         return
-    if _looks_utf8(file):
+    looks_utf8, escaped = _first_look(file)
+    if escaped is not None and _first_misfit(file, escaped) is None:
+        note = f"The file is ASCII with the escape sequences of {escaped}; it was read as that."
+        yield TextEncoding(escaped, _ESCAPED_CONFIDENCE, notes=(note,))
+        return
+    if looks_utf8:
         yield TextEncoding("utf-8", 1.0)
     offset = _first_misfit(file, "utf-8")
     if offset is not None:
         yield from _guesses(file, path=path, utf8_misfit=offset)
 
 
-def _looks_utf8(file: BufferedReader) -> bool:
-    """Whether the file is UTF-8 up to and around its first non-ASCII byte: then it mostly is, and reading proves it."""
+def _first_look(file: BufferedReader) -> tuple[bool, str | None]:
+    """Whether the file is UTF-8 up to and around its first non-ASCII byte: then it mostly is, and reading proves it.
+
+    Where it has none, also which encoding of seven bits it seems to have, if any.
+    """
     file.seek(0)
+    escaped: str | None = None
     while piece := file.read(_PIECE_BYTES):
         if not piece.isascii():
             try:
                 codecs.getincrementaldecoder("utf-8")().decode(piece + file.read(_PIECE_BYTES))
             except UnicodeDecodeError:
-                return False
-            return True
-    return True
+                return False, None
+            return True, None
+        escaped = escaped or escape_encoding(piece)
+    return True, escaped
 
 
 def _given(encoding: str, file: BufferedReader, head: bytes) -> TextEncoding:
@@ -200,6 +219,14 @@ def _guesses(file: BufferedReader, *, path: str, utf8_misfit: int) -> Iterator[T
     answer, confidence = ask_chardet(lines)
     if answer is None or confidence < _THIN_CONFIDENCE:
         line = _line_at(file, TextEncoding("utf-8", None), utf8_misfit)
+        if (fitting := count_utf8(lines)) and len(lines) - fitting > 1:
+            raise EncodingError(
+                f"{path} row {line}: the byte at offset {utf8_misfit:,} is not UTF-8, while lines before or after it "
+                f"are: the file seems to be put together of parts in different encodings. Bring them to one, or pass "
+                f"the encoding that you know it has: {_EXAMPLES}.",
+                path=path,
+                row=line,
+            )
         odd = sum(not chr(byte).isascii() for line in lines for byte in line)
         raise EncodingError(
             f"{path} row {line}: the byte at offset {utf8_misfit:,} is not UTF-8, and what else it is cannot be "
@@ -208,7 +235,7 @@ def _guesses(file: BufferedReader, *, path: str, utf8_misfit: int) -> Iterator[T
             row=line,
         )
     for codec in SUPERSETS.get(answer, (answer,)):
-        yield TextEncoding(codec, confidence, notes=_guess_notes(codec, confidence))
+        yield TextEncoding(codec, min(confidence, _GUESSED_CONFIDENCE), notes=_guess_notes(codec, confidence))
 
 
 def _guess_notes(codec: str, confidence: float) -> tuple[str, ...]:

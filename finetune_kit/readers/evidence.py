@@ -26,6 +26,16 @@ SUPERSETS = {
     "iso8859-1": ("cp1252",),
 }
 
+_ESCAPES = (
+    (b"\x1b$)C", "iso2022_kr"),
+    (b"\x1b$B", "iso2022_jp_ext"),
+    (b"\x1b$@", "iso2022_jp_ext"),
+    (b"\x1b(I", "iso2022_jp_ext"),
+)
+_HZ = re.compile(rb"~\{((?:[\x21-\x77][\x21-\x7e])+)~\}")
+_HZ_COMMON = bytes([*range(0x21, 0x24), *range(0x30, 0x58)])
+_HZ_STRETCHES, _HZ_SHARE = 2, 0.8
+
 _NON_ASCII = re.compile(rb"[\x80-\xff]")
 # Bytes that are never the second half of a character in any multi-byte encoding here.
 _SAFE_CUT = re.compile(rb"[\n\r\x20-\x2f][^\n\r\x20-\x2f]*\Z")
@@ -78,7 +88,26 @@ def _window(piece: bytes, *, at_start: bool) -> bytes:
 
 def mostly_utf8(lines: list[bytes]) -> bool:
     """Whether more than half of the lines are UTF-8 by themselves: then the file is, and is damaged somewhere."""
-    return sum(_is_utf8(line) for line in lines) * 2 > len(lines)
+    return count_utf8(lines) * 2 > len(lines)
+
+
+def count_utf8(lines: list[bytes]) -> int:
+    """How many of the lines are UTF-8 by themselves."""
+    return sum(map(_is_utf8, lines))
+
+
+def escape_encoding(piece: bytes) -> str | None:
+    """The encoding of seven bits whose escape sequences stand in a piece of ASCII, if they do."""
+    if b"\x1b" in piece:
+        return next((codec for escape, codec in _ESCAPES if escape in piece), None)
+    if b"~{" in piece:
+        stretches = _HZ.findall(piece)
+        firsts = b"".join(stretches)[::2]
+        # In Chinese nearly all first bytes are of punctuation and common characters; no English word has such letters.
+        common = len(firsts) - len(firsts.translate(None, _HZ_COMMON))
+        if len(stretches) >= _HZ_STRETCHES and common >= _HZ_SHARE * len(firsts):
+            return "hz"
+    return None
 
 
 def _is_utf8(line: bytes) -> bool:

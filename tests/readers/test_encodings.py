@@ -23,6 +23,9 @@ SAMPLES = {
     ]
     * 5,
     "cp1251": ["Где мой заказ, который я сделал вчера", "Спасибо за помощь, до свидания", "Как вернуть товар"] * 5,
+    "iso2022_jp_ext": ["営業時間を教えてください", "注文した商品はいつ届きますか", "ｶﾀｶﾅ and English"],
+    "iso2022_kr": ["영업시간이 어떻게 되나요", "주문한 상품은 언제 도착하나요"],
+    "hz": ["你们的营业时间是几点到几点", "我的订单什么时候会送到", "plain ~~ English"],
     "utf-8": CHINESE,
     "utf-16-le": CHINESE,
     "utf-16-be": CHINESE,
@@ -78,6 +81,21 @@ def test_late_byte_is_found(path: Path) -> None:
     result = read_csv(path)
     assert result.source.encoding == "gb18030"
     assert result.rows[-1] == CompletionExample(CHINESE[-1], "answer")
+
+
+@pytest.mark.parametrize("text", ["~{a} is ~{b}", "a ~{foo bar~} b ~{lorem~}", "~{", "~{AB~}", "\x1b[1mbold\x1b[0m"])
+def test_ascii_that_only_looks_like_an_escape_is_ascii(path: Path, text: str) -> None:
+    path.write_text(table([text]), encoding="ascii")
+    result = read_csv(path)
+    assert (result.source.encoding, result.source.confidence) == ("utf-8", 1.0)
+    assert list(result.rows) == [CompletionExample(text, "answer")]
+
+
+def test_file_of_two_encodings_is_called_that_with_its_line(path: Path) -> None:
+    early = table([CHINESE[0], *["where is my order"] * 5000])
+    path.write_bytes(early.encode() + "".join(f'"{text}",answer\n' for text in CHINESE).encode("gb18030"))
+    with pytest.raises(EncodingError, match=r"row 5003: .* put together of parts in different encodings"):
+        read_csv(path)
 
 
 def test_byte_that_does_not_fit_has_line_and_offset(path: Path) -> None:
