@@ -155,10 +155,12 @@ def test_csv_spectrum() -> None:
         text = path.read_text(encoding="utf-8")
         if path.stem == "location_coordinates":  # whose two files name different telephone numbers
             text = text.replace("1234567890", "2095257564")
+        table = path.parent.parent / "csvs" / f"{path.stem}.csv"
+        if b"\r" not in table.read_bytes():  # as a check-out of the repository may leave it
+            text = text.replace("\\r\\n", "\\n")
         value: Any = json.loads(text)
         rows: list[dict[str, str]] = value if isinstance(value, list) else [value]
         first, second, *others = rows[0]
-        table = path.parent.parent / "csvs" / f"{path.stem}.csv"
         examples = list(read_csv(table, prompt=first, completion=second).rows)
         assert examples == [
             CompletionExample(row[first], row[second], {name: row[name] for name in others}) for row in rows
