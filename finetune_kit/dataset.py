@@ -10,6 +10,7 @@ from typing import cast
 
 from finetune_kit._arguments import checked_seed, string
 from finetune_kit._limits import checked_hyperparameters, checked_suffix
+from finetune_kit._refused import RefusedRows
 from finetune_kit.backends import Backend, JobSpec, connect
 from finetune_kit.cards import ModelCard
 from finetune_kit.errors import ParameterError
@@ -44,7 +45,7 @@ from finetune_kit.validators import (
     row_validator,
     validate,
 )
-from finetune_kit.writing import WrittenFile, write_rows
+from finetune_kit.writing import WrittenFile, write_refused, write_rows
 
 
 class Dataset:
@@ -208,7 +209,7 @@ class Dataset:
 
     def without_refused(self) -> Dataset:
         """The same rows, with those that could not be read given up on purpose, so that `train` does not object."""
-        return Dataset(self._rows, replace(self._source, rows_refused=0, refusals=()))
+        return Dataset(self._rows, replace(self._source, rows_refused=0, refusals=(), refused_rows=RefusedRows()))
 
     def without_duplicates(self) -> Dataset:
         """The same rows without those whose content an earlier row has; `source.notes` tells how many that were."""
@@ -229,6 +230,14 @@ class Dataset:
         and `StorageError`.
         """
         return write_rows(self._rows, path, file_rules(host))
+
+    def write_refused(self, path: str | os.PathLike[str]) -> WrittenFile:
+        """Write all rows that could not be read, to be mended: JSON Lines with line, reason, hint and the row itself.
+
+        `row` is the row's text, or the object that it was in memory. Raises `StorageError`; the file is there as a
+        whole or not at all.
+        """
+        return write_refused(self._source.refused_rows, path)
 
     def validate(self, validators: Sequence[AnyValidator] | None = None) -> Report:
         """Check every row, refused ones included, in one pass; by default with all of the library's rules."""

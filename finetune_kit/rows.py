@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Generic, TypeVar, overload
+
+import orjson
 
 from finetune_kit._canonical import (
     BLANK_COMPLETION,
@@ -21,6 +23,7 @@ from finetune_kit._canonical import (
     unpack,
     unpack_many,
 )
+from finetune_kit._refused import RefusedRows
 from finetune_kit._spool import Spool, Store
 from finetune_kit.errors import ParameterError
 from finetune_kit.records import Example, JsonValue, Kind
@@ -43,6 +46,9 @@ T = TypeVar("T")
 
 BATCH_ROWS = 256
 """Rows that validators see at once; measured best."""
+
+_REFUSALS_SHOWN = 3
+_SHOWN_LENGTH = 100
 
 _BLOCK_ROWS = 2048
 _BLOCK_BYTES = 8 << 20
@@ -99,11 +105,37 @@ class Source:
     """Which column became which field: `{"prompt": "question", "completion": "answer"}`."""
     notes: tuple[str, ...]
     """What was guessed, in sentences for the user."""
+    first_rows: tuple[Example, ...] = ()
+    """The first three as they were read, to look at."""
+    refused_rows: RefusedRows = field(default_factory=RefusedRows, repr=False, compare=False)
+    """All that were refused, for `Dataset.write_refused`."""
 
     @property
     def rows_in(self) -> int:
         """All rows that were there."""
         return self.rows_read + self.rows_refused
+
+    def __str__(self) -> str:
+        """A few lines to look at: what was read, how, and the first rows."""
+        how = self.format if self.encoding is None else f"{self.format} in {self.encoding}{_certainty(self)}"
+        told = [f"{self.path or 'records'}: {how}; {self.rows_read:,} rows read, {self.rows_refused:,} refused"]
+        told += [f"  {name} is {column!r}" for name, column in self.columns.items()]
+        told += [f"  {_shown(example)}" for example in self.first_rows]
+        told += [f"  {note}" for note in self.notes]
+        told += [f"  refused: {refusal.reason} (row {refusal.line})" for refusal in self.refusals[:_REFUSALS_SHOWN]]
+        return "\n".join(told)
+
+
+def _certainty(source: Source) -> str:
+    told = [] if source.confidence is None else [f"confidence {source.confidence:.2f}"]
+    told += ["byte-order mark"] if source.bom else []
+    told += [f"separated by {source.delimiter!r}"] if source.delimiter else []
+    return f" ({', '.join(told)})" if told else ""
+
+
+def _shown(example: Example) -> str:
+    text = orjson.dumps(example.content(), default=repr).decode()
+    return text if len(text) <= _SHOWN_LENGTH else f"{text[:_SHOWN_LENGTH]}…"
 
 
 class Batch:

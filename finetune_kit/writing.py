@@ -10,13 +10,14 @@ import os
 import queue
 import secrets
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import accumulate, takewhile
+from itertools import accumulate, chain, takewhile
 from pathlib import Path
 from typing import IO
 
+from finetune_kit._refused import RefusedRows
 from finetune_kit.errors import FileTooLargeError, StorageError
 from finetune_kit.hosts import FileRules
 from finetune_kit.rows import Rows
@@ -48,11 +49,23 @@ def write_rows(rows: Rows, path: str | os.PathLike[str], rules: FileRules) -> Wr
     name = os.fsdecode(path)
     mark = codecs.BOM_UTF8 if rules.byte_order_mark else b""
     _check_size(rows, len(mark), rules, path=name)
-    with _replacing(name) as file, _Sink(file) as sink:
-        sink.put(mark)
-        for block in rows.content_blocks():
+    size_bytes, sha256 = _written(chain((mark,), rows.content_blocks()), name)
+    return WrittenFile(name, size_bytes, sha256, "utf-8", bool(mark), len(rows))
+
+
+def write_refused(rows: RefusedRows, path: str | os.PathLike[str]) -> WrittenFile:
+    """Write rows that could not be read, each as a JSON object with the reason; atomically, as `write_rows`."""
+    name = os.fsdecode(path)
+    size_bytes, sha256 = _written(rows.lines(), name)
+    return WrittenFile(name, size_bytes, sha256, "utf-8", bom=False, rows=len(rows))
+
+
+def _written(blocks: Iterable[bytes], path: str) -> tuple[int, str]:
+    """The size and the hash of the file that the blocks became."""
+    with _replacing(path) as file, _Sink(file) as sink:
+        for block in blocks:
             sink.put(block)
-    return WrittenFile(name, sink.size_bytes, sink.sha256, "utf-8", bool(mark), len(rows))
+    return sink.size_bytes, sink.sha256
 
 
 def _check_size(rows: Rows, size_bytes: int, rules: FileRules, *, path: str) -> None:

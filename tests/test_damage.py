@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from finetune_kit import Dataset
 from finetune_kit._damage import is_damaged, may_be_damaged
 from finetune_kit.records import CompletionExample
 from finetune_kit.rows import DAMAGED, RowsBuilder
@@ -48,3 +49,15 @@ def test_rows_remember_it() -> None:
     builder.add_pairs(["a", "b", "c"], ["fine", "cafÃ©", "caf\ufffd"], lines=[1, 2, 3])
     builder.add(CompletionExample("cafÃ©", "x"), line=4)
     assert [bool(flags & DAMAGED) for flags in builder.build().flags()] == [False, True, True, True]
+
+
+def test_damaged_rows_are_told_when_they_are_read() -> None:
+    data = Dataset.from_records([("caf\u00e9", "a"), ("caf\u00c3\u00a9", "b"), ("caf\ufffd", "c"), ("d", "e")])
+    assert len(data) == 4
+    (note,) = data.source.notes
+    assert note.startswith("2 rows hold characters that were lost")
+    assert "first in record 2" in note
+
+
+def test_honest_rows_are_read_without_a_note() -> None:
+    assert Dataset.from_records([(text, "a") for text in HONEST]).source.notes == ()

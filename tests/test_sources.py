@@ -68,3 +68,20 @@ def test_polars() -> None:
     polars = pytest.importorskip("polars")
     frame = polars.DataFrame({"prompt": [p for p, _ in PAIRS], "completion": [c for _, c in PAIRS]})
     assert examples(Dataset.from_polars(frame)) == EXPECTED
+
+
+def test_source_shows_how_the_file_was_read_and_its_first_rows(tmp_path: Path) -> None:
+    path = tmp_path / "support.csv"
+    path.write_text(
+        "问题;回答\n今天吃什么;饺子\n明天呢;" + "面" * 200 + "\n再后来;米\n然后;粥\n坏\n", encoding="gb18030"
+    )
+    source = Dataset.from_csv(path).source
+    assert [len(json.dumps(row.content())) > 0 for row in source.first_rows] == [True] * 3
+    lines = str(source).splitlines()
+    assert lines[0].startswith(f"{path}: csv in gb18030 (confidence ")
+    assert lines[0].endswith("separated by ';'); 4 rows read, 1 refused")
+    assert lines[1:3] == ["  prompt is '问题'", "  completion is '回答'"]
+    assert lines[3] == '  {"prompt":"今天吃什么","completion":"饺子"}'
+    assert len(lines[4]) < 120
+    assert lines[-1] == "  refused: row has 1 cell where the header has 2 (row 6)"
+    assert "refused_rows" not in repr(source)

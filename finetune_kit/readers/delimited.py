@@ -24,7 +24,6 @@ from finetune_kit.rows import BATCH_ROWS
 LONGEST_CELL = 1 << 24
 """Characters in one cell: beyond any model's context, and few enough that an unclosed quote cannot fill the memory."""
 
-_LINES_SHOWN = 10
 
 _Span: TypeAlias = tuple[int, int]
 """The first and the last line of a record, counted from 1."""
@@ -107,10 +106,10 @@ class _Table:
         self._path = path
         self._pieces = pieces
         self._at_end = False
-        self._blocks: list[tuple[int, list[str]]] = []  # the last ones, each with the number of its first line
+        self._blocks: list[tuple[int, list[str]]] = []  # each with the number of its first line
         # Lines go from the file to the parser without a step of Python's between them.
         self._reader = csv.reader(chain.from_iterable(self._line_blocks()), delimiter=delimiter, strict=True)
-        self._start = 1
+        self._start = self._kept = 1
 
     def header(self) -> list[str]:
         """The names of the columns, blank ones at the end left out, blank ones between called by their position."""
@@ -157,7 +156,7 @@ class _Table:
         """The next records that are not blank lines, with their lines, up to one that cannot be read."""
         records: list[list[str]] = []
         spans: list[_Span] = []
-        start = self._reader.line_num + 1
+        start = self._kept = self._reader.line_num + 1
         try:
             for cells in self._reader:
                 end = self._reader.line_num
@@ -202,7 +201,8 @@ class _Table:
         first = 1
         for block in whole_lines(self._pieces, TEXT_ENDS, longest=LONGEST_CELL, too_long=self._too_long):
             lines = lines_of(block)
-            self._blocks = [*self._blocks[-1:], (first, lines)]
+            self._blocks = [block for block in self._blocks if block[0] + len(block[1]) > self._kept]
+            self._blocks.append((first, lines))
             first += len(lines)
             yield lines
         self._at_end = True
@@ -215,9 +215,8 @@ class _Table:
         return lambda place: self._raw(spans[place])
 
     def _raw(self, span: _Span) -> str:
-        """The text of a record, as far as it is at hand and worth showing."""
+        """The text of a record among the last that were read."""
         start, end = span
-        end = min(end, start + _LINES_SHOWN - 1)
         return "".join("".join(lines[max(start - first, 0) : max(end - first + 1, 0)]) for first, lines in self._blocks)
 
 

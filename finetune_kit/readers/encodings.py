@@ -214,7 +214,7 @@ def _first_misfit(file: BufferedReader, codec: str, *, start: int = 0) -> int | 
 def _guesses(file: BufferedReader, *, path: str, utf8_misfit: int) -> Iterator[TextEncoding]:
     lines = non_ascii_lines(file, misfit=utf8_misfit)
     if mostly_utf8(lines):
-        # Mostly UTF-8: damage in one place, not another encoding.
+        # Mostly UTF-8: damage in some places, not another encoding.
         raise _misfit_error(file, TextEncoding("utf-8", 1.0), utf8_misfit, path=path)
     answer, confidence = ask_chardet(lines)
     if answer is None or confidence < _THIN_CONFIDENCE:

@@ -7,13 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from finetune_kit._canonical import kind_of
+from finetune_kit._refused import RefusedRowsBuilder
 from finetune_kit.errors import ColumnError, DataError, EmptyDataError, FormatError, RowError
 from finetune_kit.records import CompletionExample, Example, JsonValue, Kind
-from finetune_kit.rows import Refusal, Rows, RowsBuilder, Source
+from finetune_kit.rows import DAMAGED, Refusal, Rows, RowsBuilder, Source
 
 REFUSALS_KEPT = 1000
 _TEXT_LENGTH = 200
 _REASONS_SHOWN = 3
+_ROWS_SHOWN = 3
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = _TEXT_LENGTH
@@ -48,6 +50,7 @@ class Intake:
         self._builder: RowsBuilder | None = None
         self._refused = 0
         self._refusals: list[Refusal] = []
+        self._refused_rows = RefusedRowsBuilder()
 
     def accept(self, example: Example, *, line: int, raw: object) -> None:
         """Keep a row, or refuse it where it cannot be kept."""
@@ -89,8 +92,9 @@ class Intake:
             self.accept(example, line=line, raw=raw(place))
 
     def refuse(self, error: RowError, *, line: int, raw: object) -> None:
-        """Count a row that cannot be read, and remember the first thousand."""
+        """Count a row that cannot be read and put it aside; the first thousand are remembered with the reason."""
         self._refused += 1
+        self._refused_rows.add(error, line=line, raw=raw)
         if len(self._refusals) < REFUSALS_KEPT:
             self._refusals.append(Refusal(line, error.column, error.code, str(error), error.hint, _excerpt(raw)))
 
@@ -120,7 +124,9 @@ class Intake:
             rows_refused=self._refused,
             refusals=tuple(self._refusals),
             columns=understanding.columns,
-            notes=understanding.notes,
+            notes=(*understanding.notes, *_damage(rows)),
+            first_rows=tuple(rows[: min(_ROWS_SHOWN, len(rows))]),
+            refused_rows=self._refused_rows.build(),
         )
         return ReadResult(rows, source)
 
@@ -139,6 +145,18 @@ class Intake:
             path=self._path,
             row=self._refusals[0].line,
         )
+
+
+def _damage(rows: Rows) -> tuple[str, ...]:
+    damaged = [row for row, flag in enumerate(rows.flags()) if flag & DAMAGED]
+    if not damaged:
+        return ()
+    held = "1 row holds" if len(damaged) == 1 else f"{len(damaged):,} rows hold"
+    note = (
+        f"{held} characters that were lost (\ufffd) or misread (as \u00e9 becomes \u00c3\u00a9) before the file was "
+        f"written, first in {rows.origin(damaged[0])}. If you can, export the data again, as UTF-8."
+    )
+    return (note,)
 
 
 def _mixed(kind: Kind, expected: Kind) -> RowError:

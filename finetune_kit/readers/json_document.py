@@ -86,7 +86,7 @@ class _Document:
             self._array(text)
         elif first != b"{":
             raise text.error(
-                f"this is not JSON: it begins with {first.decode('utf-8', 'replace')!r}, not with [ or {{."
+                f"these are no rows in JSON: the text begins with {first.decode('ascii', 'replace')!r}, not [ or {{."
             )
         else:
             found = None if self._begins_with_row(text) else text.list_of_objects()

@@ -7,6 +7,7 @@ brackets are counted.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -49,8 +50,8 @@ class Objects:
 
     parsed: list[Any]
     raw: list[bytes]
-    starts: list[int]
-    """Where each starts, counted from the position."""
+    edges: list[int]
+    """Where each starts in the text at hand, and where the last ends."""
 
 
 class JsonText:
@@ -101,38 +102,39 @@ class JsonText:
     def objects(self, *, separator: bytes) -> Objects | None:
         """The objects that start here, as many as are at hand, in a series like that of `value`; None if in doubt.
 
-        They are cut where one seems to end and another with the same first key to start. No text can look like that,
-        since the quotes in it are escaped; so if no object holds another, which the caller must see to, each cut is
-        right, and as many cuts as parsed objects mean that none was missed.
+        They are cut where one seems to end and another with the same first key to start. The cuts are right if each
+        piece is valid alone; or, with one parse for all, if there are as many objects as pieces and braces that open.
         """
         pattern = self._learn_next_row(separator)
         if pattern is None:
             return None
         if len(self._data) - self._at < _TOGETHER:
             self._more()
-        first, data = self._at, self._data
-        starts, ends = [first], list[int]()
-        for found in pattern.finditer(data, first, first + _TOGETHER):
-            ends.append(found.start() + 1)
-            starts.append(found.start(1))
-        raw = [data[start:end] for start, end in zip(starts, ends, strict=False)]
+        data = self._data
+        cuts = [found.span() for found in pattern.finditer(data, self._at, self._at + _TOGETHER)]
+        if not cuts:
+            return None
+        starts = [self._at, *(start for _, start in cuts[:-1])]
+        raw = [data[start : brace + 1] for start, (brace, _) in zip(starts, cuts, strict=True)]
+        end = cuts[-1][0] + 1
         try:
+            if data.count(b"{", self._at, end) > len(raw):
+                return Objects(list(map(orjson.loads, raw)), raw, [*starts, end])
             parsed: list[Any] = orjson.loads(b"[" + b",".join(raw) + b"]")
         except orjson.JSONDecodeError:
             return None
-        if not raw or len(parsed) != len(raw):
-            return None
-        return Objects(parsed, raw, [start - first for start in starts[:-1]])
+        return Objects(parsed, raw, [*starts, end]) if len(parsed) == len(raw) else None
 
     def step_over(self, objects: Objects) -> list[int]:
         """Go on behind these objects; the line of each."""
-        lines: list[int] = []
-        done = 0
-        for start, raw in zip(objects.starts, objects.raw, strict=True):
-            self._skip(start - done)
-            lines.append(self.line)
-            self._skip(len(raw))
-            done = start + len(raw)
+        data, end = self._data, objects.edges[-1]
+        spans = itertools.pairwise(objects.edges)
+        if b"\r" in data:
+            counts = [line_ends(data, start, stop) for start, stop in spans]
+        else:
+            counts = [data.count(b"\n", start, stop) for start, stop in spans]
+        *lines, self.line = itertools.accumulate(counts, initial=self.line)
+        self._at = end
         return lines
 
     def until(self, length: int) -> bytes:
@@ -207,8 +209,8 @@ class JsonText:
         """What the end of a row and the start of the next look like, by the row that starts here."""
         if self._next_row is None and (key := _FIRST_KEY.match(self._data, self._at)):
             space = rb"[ \t\n\r]*"
-            between = rb"\}" + space + separator + space + rb"(\{)" + space
-            self._next_row = re.compile(between + re.escape(key[1]) + space + rb":")
+            between = rb"\}" + space + separator + space + rb"(?=\{" + space
+            self._next_row = re.compile(between + re.escape(key[1]) + space + rb":)")
         return self._next_row
 
     def _end(self, *, depth: int = 0) -> int:

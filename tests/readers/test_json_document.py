@@ -187,7 +187,7 @@ GOOD = json.dumps(ROW)
         (f'{{"a": [{GOOD}], }}', "row 1: the object around the list 'a' is not valid JSON"),
         (f'{{"a": [{GOOD}], "b": [{GOOD}]}}', "more than one list of objects: 'a', 'b'"),
         ('{\n"prompt": "q", "completion": "a"},\n{"x": 1}', "row 2: after an object another should follow"),
-        ("prompt,completion\n", "row 1: this is not JSON: it begins with 'p'"),
+        ("prompt,completion\n", "row 1: these are no rows in JSON: the text begins with 'p'"),
         ("[" * 100_000, "nested deeper than"),
     ],
 )
