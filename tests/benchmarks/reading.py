@@ -116,7 +116,8 @@ def _tell(name: str, program: str, path: Path, into: Path) -> None:
 def make_files(folder: Path, count: int) -> dict[str, Path]:
     """The same rows as JSON Lines, CSV in UTF-8 and GB18030, a JSON array, and some of them as a workbook."""
     folder.mkdir(parents=True, exist_ok=True)
-    names = {"jsonl": "rows.jsonl", "csv": "rows.csv", "gb18030": "gb.csv", "json": "rows.json", "late": "late.csv"}
+    names = {"jsonl": "rows.jsonl", "csv": "rows.csv", "gb18030": "gb.csv", "json": "rows.json"}
+    names |= {"ascii": "ascii.csv", "late": "late.csv"}  # the same but for GBK in the last thousandths
     files = {kind: folder / name for kind, name in names.items()} | {"xlsx": folder / "rows.xlsx"}
     if all(path.exists() for path in files.values()):
         return files
@@ -124,7 +125,7 @@ def make_files(folder: Path, count: int) -> dict[str, Path]:
     with ExitStack() as stack:
         out = {kind: stack.enter_context(files[kind].open("wb")) for kind in names}
         out["json"].write(b"[")
-        for kind in ("csv", "gb18030", "late"):
+        for kind in ("csv", "gb18030", "ascii", "late"):
             out[kind].write(b"prompt,completion\r\n")
         for number, (prompt, completion) in enumerate(made(count)):
             line = orjson.dumps({"prompt": prompt, "completion": completion})
@@ -133,8 +134,9 @@ def make_files(folder: Path, count: int) -> dict[str, Path]:
             row = _csv_row(prompt, completion)
             out["csv"].write(row.encode())
             out["gb18030"].write(row.encode("gb18030"))
-            late = number > count * 0.998
-            out["late"].write(row.encode("gb18030") if late else f"question {number},{'x' * 500}\r\n".encode())
+            plain = f"question {number},answer {number} {'x' * 490}\r\n".encode()
+            out["ascii"].write(plain)
+            out["late"].write(row.encode("gb18030") if number > count * 0.998 else plain)
             if number < WORKBOOK_ROWS:
                 head.append([prompt, completion])
         out["json"].write(b"]")
