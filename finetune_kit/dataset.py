@@ -68,12 +68,27 @@ class Dataset:
         completion: str | None = None,
         encoding: str | None = None,
         delimiter: str | None = None,
+        header: bool = True,
+        quotes: bool = True,
     ) -> Dataset:
-        """Read a table with a header. Columns, encoding and delimiter are found out unless given; `source` tells them.
+        """Read a table. Columns, encoding and delimiter are found out unless given; `source` tells them.
+
+        With `header=False` the columns are called "column 1", "column 2" and so on; with `quotes=False` quotes are
+        characters like any other.
 
         Raises a `DataError` that names file and line; rows that cannot be read are kept in `source.refusals`.
         """
-        return cls._of(read_csv(path, prompt=prompt, completion=completion, encoding=encoding, delimiter=delimiter))
+        return cls._of(
+            read_csv(
+                path,
+                prompt=prompt,
+                completion=completion,
+                encoding=encoding,
+                delimiter=delimiter,
+                header=header,
+                quotes=quotes,
+            )
+        )
 
     @classmethod
     def from_jsonl(
@@ -97,10 +112,21 @@ class Dataset:
         encoding: str | None = None,
         delimiter: str | None = None,
         sheet: str | int | None = None,
+        header: bool = True,
+        quotes: bool = True,
     ) -> Dataset:
         """Read a table, a workbook, JSON, JSON Lines or plain text, packed or not, by what is in it."""
         return cls._of(
-            read_file(path, prompt=prompt, completion=completion, encoding=encoding, delimiter=delimiter, sheet=sheet)
+            read_file(
+                path,
+                prompt=prompt,
+                completion=completion,
+                encoding=encoding,
+                delimiter=delimiter,
+                sheet=sheet,
+                header=header,
+                quotes=quotes,
+            )
         )
 
     @classmethod
@@ -111,9 +137,19 @@ class Dataset:
         prompt: str | None = None,
         completion: str | None = None,
         encoding: str | None = None,
+        header: bool = True,
+        quotes: bool = True,
     ) -> Dataset:
-        """Read a table whose cells are separated by tabs."""
-        return cls._of(read_csv(path, prompt=prompt, completion=completion, encoding=encoding, delimiter="\t"))
+        """Read a table whose cells are separated by tabs; the other parameters are those of `from_csv`."""
+        return cls.from_csv(
+            path,
+            prompt=prompt,
+            completion=completion,
+            encoding=encoding,
+            delimiter="\t",
+            header=header,
+            quotes=quotes,
+        )
 
     @classmethod
     def from_xlsx(
@@ -123,9 +159,10 @@ class Dataset:
         sheet: str | int | None = None,
         prompt: str | None = None,
         completion: str | None = None,
+        header: bool = True,
     ) -> Dataset:
         """Read a sheet, by name or by number from 1, of an .xlsx, .xlsm, .xlsb, .xls or .ods workbook."""
-        return cls._of(read_xlsx(path, sheet=sheet, prompt=prompt, completion=completion))
+        return cls._of(read_xlsx(path, sheet=sheet, prompt=prompt, completion=completion, header=header))
 
     @classmethod
     def from_json(

@@ -61,11 +61,10 @@ def test_a_table_and_json_lines_and_records_hold_the_same(tmp_path: Path) -> Non
     table, lines = tmp_path / "a.csv", tmp_path / "a.jsonl"
     table.write_text("q,a\nwho?,we\n", encoding="utf-8")
     lines.write_text('{"q": "who?", "a": "we"}\n', encoding="utf-8")
-    columns = {"prompt": "q", "completion": "a"}
     sets = [
-        Dataset.from_csv(table, **columns),
-        Dataset.from_jsonl(lines, **columns),
-        Dataset.from_records([{"q": "who?", "a": "we"}], **columns),
+        Dataset.from_csv(table, prompt="q", completion="a"),
+        Dataset.from_jsonl(lines, prompt="q", completion="a"),
+        Dataset.from_records([{"q": "who?", "a": "we"}], prompt="q", completion="a"),
     ]
     assert [list(data) for data in sets] == [[CompletionExample("who?", "we")]] * 3
     assert [data.source.format for data in sets] == ["csv", "jsonl", "records"]

@@ -83,6 +83,11 @@ def header_names(cells: Sequence[str], *, path: str, row: int) -> list[str]:
     return names
 
 
+def numbered_names(count: int) -> list[str]:
+    """The names of the columns of a table without a header."""
+    return [f"column {number}" for number in range(1, count + 1)]
+
+
 def choose_fields(
     names: Sequence[str], *, prompt: str | None, completion: str | None, where: str, by_position: bool = True
 ) -> Fields:

@@ -7,13 +7,14 @@ import os
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from io import BufferedReader
 from itertools import chain
 from typing import TypeAlias
 
 from finetune_kit.errors import EmptyDataError, FormatError, RowError
 from finetune_kit.readers.cells import Cells, cells_under
-from finetune_kit.readers.columns import header_names, shown
+from finetune_kit.readers.columns import header_names, numbered_names, shown
 from finetune_kit.readers.delimiters import SNIFF_CHARACTERS, check_delimiter, sniff
 from finetune_kit.readers.encodings import TextEncoding, in_encoding, read_head, text_pieces
 from finetune_kit.readers.intake import Intake, ReadResult, Understanding
@@ -36,53 +37,50 @@ def read_csv(
     completion: str | None = None,
     encoding: str | None = None,
     delimiter: str | None = None,
+    header: bool = True,
+    quotes: bool = True,
 ) -> ReadResult:
-    """Read a table with a header; `prompt` and `completion` name its columns, all others become metadata.
+    """Read a table; `prompt` and `completion` name its columns, all others become metadata.
 
-    Values stay as typed: "NA", "01" and line breaks in quoted cells are text like any other.
+    Values stay as typed: "NA", "01" and line breaks in quoted cells are text like any other. Without a `header` the
+    columns are called "column 1", "column 2" and so on; without `quotes` these are characters like any other.
     """
     check_delimiter(delimiter)
     name = os.fsdecode(path)
+    form = TableForm(prompt, completion, delimiter, header, quotes)
     with open_source(path) as file:
-        return pour_csv(file, name, prompt=prompt, completion=completion, encoding=encoding, delimiter=delimiter)
+        return pour_csv(file, name, form, encoding=encoding)
 
 
-def pour_csv(
-    file: BufferedReader,
-    name: str,
-    *,
-    prompt: str | None,
-    completion: str | None,
-    encoding: str | None,
-    delimiter: str | None,
-) -> ReadResult:
+@dataclass(frozen=True, slots=True)
+class TableForm:
+    """What the caller says of a table; None is found out."""
+
+    prompt: str | None
+    completion: str | None
+    delimiter: str | None
+    header: bool
+    quotes: bool
+
+
+def pour_csv(file: BufferedReader, name: str, form: TableForm, *, encoding: str | None) -> ReadResult:
     """Read the table in an open file."""
-
-    def read(text_encoding: TextEncoding) -> ReadResult:
-        return _read(file, text_encoding, name, prompt=prompt, completion=completion, delimiter=delimiter)
-
     with _long_cells():
-        return in_encoding(file, read, path=name, encoding=encoding)
+        return in_encoding(
+            file, lambda text_encoding: _read(file, text_encoding, name, form), path=name, encoding=encoding
+        )
 
 
-def _read(
-    file: BufferedReader,
-    encoding: TextEncoding,
-    name: str,
-    *,
-    prompt: str | None,
-    completion: str | None,
-    delimiter: str | None,
-) -> ReadResult:
-    notes = encoding.notes
+def _read(file: BufferedReader, encoding: TextEncoding, name: str, form: TableForm) -> ReadResult:
+    notes, delimiter = encoding.notes, form.delimiter
     if delimiter is None:
         delimiter = sniff(read_head(file, encoding, size=SNIFF_CHARACTERS))
         if delimiter != ",":
             notes += (f"The cells were taken to be separated by {delimiter!r}; pass delimiter= to choose.",)
     intake = Intake(name)
-    table = _Table(text_pieces(file, encoding), delimiter, path=name)
-    header = table.header()
-    cells = cells_under(header, prompt=prompt, completion=completion, where=name)
+    table = _Table(text_pieces(file, encoding), delimiter, quotes=form.quotes, path=name)
+    header = table.columns(named=form.header)
+    cells = cells_under(header, prompt=form.prompt, completion=form.completion, where=name)
     table.pour(cells, width=len(header), into=intake)
     if not intake.rows_in:
         raise EmptyDataError(f"{name}: there is a header ({shown(header)}) but no row under it. Add rows.", path=name)
@@ -102,17 +100,22 @@ def _read(
 class _Table:
     """Records of a text with the line on which each starts."""
 
-    def __init__(self, pieces: Iterable[str], delimiter: str, *, path: str) -> None:
+    def __init__(self, pieces: Iterable[str], delimiter: str, *, quotes: bool, path: str) -> None:
         self._path = path
         self._pieces = pieces
         self._at_end = False
         self._blocks: list[tuple[int, list[str]]] = []  # each with the number of its first line
         # Lines go from the file to the parser without a step of Python's between them.
-        self._reader = csv.reader(chain.from_iterable(self._line_blocks()), delimiter=delimiter, strict=True)
+        lines = chain.from_iterable(self._line_blocks())
+        if quotes:
+            self._reader = csv.reader(lines, delimiter=delimiter, strict=True)
+        else:
+            self._reader = csv.reader(lines, delimiter=delimiter, strict=True, quoting=csv.QUOTE_NONE)
+        self._first: tuple[list[str], _Span] | None = None  # the first record, where it is no header
         self._start = self._kept = 1
 
-    def header(self) -> list[str]:
-        """The names of the columns, blank ones at the end left out, blank ones between called by their position."""
+    def columns(self, *, named: bool) -> list[str]:
+        """The names of the columns: by the header, where there is one, else by their position."""
         try:
             cells = self._next_record()
         except StopIteration:
@@ -122,7 +125,10 @@ class _Table:
             raise self._format_error(f"the header cannot be read: {error}. {error.hint}.") from error
         if cells[0].lstrip().startswith(('{"', "{'", "[{")):
             raise self._format_error("this is JSON, not a table. Read it with Dataset.from_file.")
-        return header_names(cells, path=self._path, row=self._start)
+        if named:
+            return header_names(cells, path=self._path, row=self._start)
+        self._first = cells, (self._start, self._reader.line_num)
+        return numbered_names(len(cells))
 
     def pour(self, columns: Cells, *, width: int, into: Intake) -> None:
         """Hand over every record below the header, and refuse those that are not as they should be."""
@@ -157,6 +163,9 @@ class _Table:
         records: list[list[str]] = []
         spans: list[_Span] = []
         start = self._kept = self._reader.line_num + 1
+        if self._first is not None:
+            records, spans = [self._first[0]], [self._first[1]]
+            self._kept, self._first = spans[0][0], None
         try:
             for cells in self._reader:
                 end = self._reader.line_num
@@ -191,7 +200,7 @@ class _Table:
         return RowError(
             f"a quoted cell is not followed by the delimiter ({error})",
             code="bad_quotes",
-            hint='Write a quote inside a quoted cell twice: "say ""hi"""',
+            hint='Write a quote inside a quoted cell twice: "say ""hi"""; or pass quotes=False if none encloses a cell',
         )
 
     def _format_error(self, what: str) -> FormatError:

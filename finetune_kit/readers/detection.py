@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 
 from finetune_kit.errors import FormatError, ParameterError
 from finetune_kit.readers.columns import PAIRS
-from finetune_kit.readers.delimited import pour_csv
+from finetune_kit.readers.delimited import TableForm, pour_csv
 from finetune_kit.readers.delimiters import SNIFF_CHARACTERS, check_delimiter, sniff
 from finetune_kit.readers.intake import ReadResult
 from finetune_kit.readers.json_document import holds_lines, pour_json
@@ -61,6 +61,8 @@ def read_file(
     encoding: str | None = None,
     delimiter: str | None = None,
     sheet: str | int | None = None,
+    header: bool = True,
+    quotes: bool = True,
 ) -> ReadResult:
     """Read a table, a workbook, JSON, JSON Lines or plain text, packed or not, whatever the file is called."""
     check_delimiter(delimiter)
@@ -71,9 +73,16 @@ def read_file(
         if markup is not None:
             raise FormatError(f"{name}: this is {markup}.", path=name)
         content = _content(file, named, columns_named=bool(prompt or completion), delimiter=delimiter)
-        _check_parameters(name, content, encoding=encoding, delimiter=delimiter, sheet=sheet)
+        given: list[tuple[str, bool, bool]] = [
+            ("encoding", encoding is not None, content != "workbook"),
+            ("delimiter", delimiter is not None, content == "table"),
+            ("sheet", sheet is not None, content == "workbook"),
+            ("header", not header, content in ("table", "workbook")),
+            ("quotes", not quotes, content == "table"),
+        ]
+        _check_parameters(name, content, given)
         if content == "workbook":
-            result = pour_workbook(file, name, sheet=sheet, prompt=prompt, completion=completion)
+            result = pour_workbook(file, name, sheet=sheet, prompt=prompt, completion=completion, header=header)
         elif content == "json":
             result = pour_json(file, name, prompt=prompt, completion=completion, encoding=encoding)
         elif content == "jsonl":
@@ -81,7 +90,8 @@ def read_file(
         elif content == "text":
             result = pour_text(file, name, encoding=encoding)
         else:
-            result = pour_csv(file, name, prompt=prompt, completion=completion, encoding=encoding, delimiter=delimiter)
+            form = TableForm(prompt, completion, delimiter, header, quotes)
+            result = pour_csv(file, name, form, encoding=encoding)
     notes = _disagreement(_suffix(name), named, content, result.source.format)
     return replace(result, source=replace(result.source, notes=(*notes, *result.source.notes)))
 
@@ -126,17 +136,13 @@ def _has_known_header(text: str) -> bool:
     return sum(cell.strip().casefold() in _NAMES for cell in cells) > 1
 
 
-def _check_parameters(
-    name: str, content: Content, *, encoding: str | None, delimiter: str | None, sheet: str | int | None
-) -> None:
-    """Refuse what has no meaning for this content, for whoever passes it takes the file for something else."""
-    given: list[tuple[str, object, bool]] = [
-        ("encoding", encoding, content != "workbook"),
-        ("delimiter", delimiter, content == "table"),
-        ("sheet", sheet, content == "workbook"),
-    ]
-    for parameter, value, fits in given:
-        if value is not None and not fits:
+def _check_parameters(name: str, content: Content, given: list[tuple[str, bool, bool]]) -> None:
+    """Refuse what has no meaning for this content, for whoever passes it takes the file for something else.
+
+    Each parameter comes with whether it was passed and whether it fits.
+    """
+    for parameter, passed, fits in given:
+        if passed and not fits:
             raise ParameterError(
                 f"{name} is {_WORDS[content]}, to which {parameter}= does not apply. Leave it out.", parameter=parameter
             )

@@ -10,7 +10,7 @@ from itertools import chain
 
 from finetune_kit.errors import EmptyDataError, FormatError, RowError
 from finetune_kit.readers.cells import Cells, cells_under
-from finetune_kit.readers.columns import header_names, shown
+from finetune_kit.readers.columns import header_names, numbered_names, shown
 from finetune_kit.readers.intake import Intake, ReadResult, Understanding
 from finetune_kit.readers.markup import markup_in
 from finetune_kit.readers.opening import PathLike, is_workbook, open_source
@@ -26,8 +26,11 @@ def read_xlsx(
     sheet: str | int | None = None,
     prompt: str | None = None,
     completion: str | None = None,
+    header: bool = True,
 ) -> ReadResult:
     """Read the table in one sheet; its header is the first row that is not blank.
+
+    Without a `header` the columns are called "column 1", "column 2" and so on.
 
     `sheet` is a name or a number counted from 1; without it, the first visible sheet that holds anything is read.
     Texts stay as typed, "01" and "NA" included. Dates read 2024-01-05, times 13:30:00, numbers 7 and 0.1, truth values
@@ -35,11 +38,17 @@ def read_xlsx(
     """
     name = os.fsdecode(path)
     with open_source(path, workbooks=True) as file:
-        return pour_workbook(file, name, sheet=sheet, prompt=prompt, completion=completion)
+        return pour_workbook(file, name, sheet=sheet, prompt=prompt, completion=completion, header=header)
 
 
 def pour_workbook(
-    file: BufferedReader, name: str, *, sheet: str | int | None, prompt: str | None, completion: str | None
+    file: BufferedReader,
+    name: str,
+    *,
+    sheet: str | int | None,
+    prompt: str | None,
+    completion: str | None,
+    header: bool,
 ) -> ReadResult:
     """Read the workbook in an open file."""
     _check_content(file.peek(_HEAD_BYTES)[:_HEAD_BYTES], name)
@@ -50,11 +59,11 @@ def pour_workbook(
         if first is None:
             raise _empty(name, book, "there is nothing in the sheet")
         line, rows = first
-        header = header_names(rows[0], path=name, row=line)
-        columns = cells_under(header, prompt=prompt, completion=completion, where=name)
-        _pour(chain([(line + 1, rows[1:])], parts), len(header), columns, into=intake)
+        names = header_names(rows[0], path=name, row=line) if header else numbered_names(len(rows[0]))
+        columns = cells_under(names, prompt=prompt, completion=completion, where=name)
+        _pour(chain([(line + header, rows[header:])], parts), len(names), columns, into=intake)
     if not intake.rows_in:
-        raise _empty(name, book, f"there is a header ({shown(header)}) but no row under it")
+        raise _empty(name, book, f"there is a header ({shown(names)}) but no row under it")
     notes = (*_sheet_notes(book, told=sheet is not None), *columns.notes())
     return intake.finish(Understanding(format=book.format, columns=columns.columns(), notes=notes))
 

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finetune_kit.errors import ColumnError, EmptyDataError, FormatError, ParameterError
-from finetune_kit.readers import ReadResult, delimited, encodings, read_csv
+from finetune_kit.readers import ReadResult, delimited, encodings, read_csv, read_file
 from finetune_kit.readers.delimited import LONGEST_CELL
 from finetune_kit.records import CompletionExample, Message, PreferenceExample
+from tests.readers.test_real_files import DATA, NEEDS_DATA
 
 CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 
@@ -240,6 +241,35 @@ def test_preference_pairs_stand_in_a_table_too(table: Path) -> None:
     assert [refusal.code for refusal in result.source.refusals] == ["ragged_row"]
     named = read_csv(table, prompt="prompt", completion="chosen")
     assert list(named.rows) == [CompletionExample("Hi", "Hello!", {"id": "1", "rejected": "What?"})]
+
+
+def test_table_without_a_header_loses_no_row(table: Path) -> None:
+    table.write_text("\nWhere is it?,Here\nWhen?,Now\nWhy\n", encoding="utf-8", newline="")
+    result = read_csv(table, header=False)
+    assert list(result.rows) == [CompletionExample("Where is it?", "Here"), CompletionExample("When?", "Now")]
+    assert [result.rows.origin(row).line for row in range(2)] == [2, 3]
+    assert result.source.columns == {"prompt": "column 1", "completion": "column 2"}
+    assert [(refusal.line, refusal.text) for refusal in result.source.refusals] == [(4, "Why")]
+    swapped = read_csv(table, header=False, prompt="column 2", completion="column 1")
+    assert swapped.rows[0] == CompletionExample("Here", "Where is it?")
+    table.write_text("a,b\n", encoding="utf-8")
+    assert len(read_csv(table, header=False).rows) == 1
+
+
+def test_quotes_that_enclose_nothing_are_characters(table: Path) -> None:
+    table.write_text('ham\t"Hi, he said\nspam\t5" screen "free""\n', encoding="utf-8")
+    result = read_csv(table, delimiter="\t", header=False, quotes=False)
+    assert list(result.rows) == [
+        CompletionExample("ham", '"Hi, he said'),
+        CompletionExample("spam", '5" screen "free""'),
+    ]
+
+
+@NEEDS_DATA
+def test_every_message_of_a_table_without_header_and_quoting_is_read() -> None:
+    path = next((DATA / "07-classification").rglob("sms_utf8.tsv"))
+    result = read_file(path, header=False, quotes=False, prompt="column 2", completion="column 1")
+    assert (len(result.rows), result.source.rows_refused) == (5574, 0)
 
 
 ODD_CELLS = st.text('ab,;"\n\r\t \u2028\x0b\x85é好𠮷', max_size=8)

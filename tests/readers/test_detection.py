@@ -107,3 +107,12 @@ def test_what_is_no_table_is_called_what_it_is(tmp_path: Path, content: str, wha
     path.write_text(content, encoding="utf-8")
     with pytest.raises(FormatError, match=what):
         read_file(path)
+
+
+def test_table_form_without_a_meaning_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text(LINES, encoding="utf-8")
+    with pytest.raises(ParameterError, match="header= does not apply"):
+        read_file(path, header=False)
+    with pytest.raises(ParameterError, match="quotes= does not apply"):
+        read_file(path, quotes=False)

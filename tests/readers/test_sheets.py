@@ -88,6 +88,13 @@ def test_instruction_and_input_become_the_prompt(book: Path) -> None:
     assert "with 'input' on a new line" in result.source.notes[0]
 
 
+def test_sheet_without_a_header_loses_no_row(book: Path) -> None:
+    write_workbook(book, {"A": [["", ""], ["When?", "Now"], ["Where?", "Here"]]})
+    result = read_xlsx(book, header=False)
+    assert list(result.rows) == [CompletionExample("When?", "Now"), CompletionExample("Where?", "Here")]
+    assert [result.rows.origin(row).line for row in range(2)] == [2, 3]
+
+
 def test_preference_pairs_stand_in_a_sheet_too(book: Path) -> None:
     write_workbook(book, {"A": [["prompt", "chosen", "rejected"], ["Hi", "Hello!", "What?"], ["Hi", "", "What?", "x"]]})
     result = read_xlsx(book)
