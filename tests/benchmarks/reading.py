@@ -1,11 +1,13 @@
 """How fast data are read, checked, freed of repeats, split and written, beside the floor and the old tool.
 
     python -m tests.benchmarks.reading [--rows 360645] [--folder FOLDER] [--peer peer_prepare_data.sh]
+    python -m tests.benchmarks.reading --times 10 [--rows 360645] [--folder FOLDER]
 
 Prints, for each kind of file, the seconds and the peak memory of two runs. The floor is what nobody can do without:
 parse each row, write it as JSON, in a plain loop; for a workbook, python-calamine alone. The data are made up, English
 and Chinese mixed, about 550 bytes a row. PEER is a script that runs `openai tools fine_tunes.prepare_data -q` of openai
-0.28.1 on a file and prints its seconds and peak memory last.
+0.28.1 on a file and prints its seconds and peak memory last. With `--times`, how seconds and memory grow with the rows
+of JSON Lines and of a JSON array instead; all rows differ.
 """
 
 from __future__ import annotations
@@ -46,7 +48,8 @@ data = Dataset.from_file(path)
 report = data.validate((*ESSENTIAL, Duplicates()))
 assert report.ok, report.summary()
 split = data.without_duplicates().split(0.8)
-written = split.training.write(into).rows + split.validation.write(into + ".validation").rows
+parts = [(into, split.training), (into + ".validation", split.validation)]
+written = sum(part.write(name, host="local").rows for name, part in parts)
 assert written == len(data)
 {TELL}
 """
@@ -85,11 +88,15 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=360_645)
     parser.add_argument("--folder", type=Path, help="where the files are made; a temporary folder by default")
     parser.add_argument("--peer", type=Path)
+    parser.add_argument("--times", type=int, help="measure how time and memory grow with so many times the rows")
     options = parser.parse_args()
     with ExitStack() as stack:
         folder = options.folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         files = make_files(folder, options.rows)
         into = folder / "out.jsonl"
+        if options.times:
+            _tell_growth(files, options.times, into)
+            return
         floors = {"jsonl": JSONL_FLOOR, "csv": CSV_FLOOR, "xlsx": WORKBOOK_FLOOR}
         for _ in range(2):
             for kind, path in files.items():
@@ -103,6 +110,22 @@ def main() -> None:
                 command = ["bash", str(options.peer), str(copy)]
                 done = subprocess.run(command, capture_output=True, text=True, check=True)
                 print(f"prepare_data, {kind}: {(done.stdout + done.stderr).strip().splitlines()[-1]}", flush=True)
+
+
+def _tell_growth(files: dict[str, Path], times: int, into: Path) -> None:
+    for kind in ("jsonl", "json"):
+        many = into.with_name(f"many.{kind}")
+        with files["jsonl"].open("rb") as rows, many.open("wb") as out:
+            before = b"[" if kind == "json" else b""
+            for time in range(times):
+                rows.seek(0)
+                for row in rows:
+                    out.write(before + row.rstrip().removesuffix(b'"}') + b' %d"}' % time)
+                    before = b",\n" if kind == "json" else b"\n"
+            out.write(b"]" if kind == "json" else b"\n")
+        for path in (files[kind], many):
+            _tell(f"finetune_kit, {kind}, {path.stat().st_size / 1e6:.0f} MB", OURS, path, into)
+        many.unlink()
 
 
 def _tell(name: str, program: str, path: Path, into: Path) -> None:
