@@ -326,10 +326,10 @@ class Store:
 
     def may_spawn(self, *, pause_seconds: float) -> bool:
         """Whether no worker was started in the last `pause_seconds`; if so, note that one is started now."""
-        now = time.time()
         with self._database.transaction() as connection:
+            now = time.time()  # once the lock is held: taken before, it may lie before the start it is compared with
             row = connection.execute("SELECT spawned_at FROM spawns").fetchone()
-            if row is not None and 0 <= now - row["spawned_at"] < pause_seconds:
+            if row is not None and abs(now - row["spawned_at"]) < pause_seconds:  # a clock may be set back a little
                 return False
             connection.execute("INSERT OR REPLACE INTO spawns VALUES (1, ?)", (now,))
             return True

@@ -347,6 +347,32 @@ def test_only_one_of_many_may_start_a_worker(store: Store) -> None:
     assert store.may_spawn(pause_seconds=0)
 
 
+@pytest.mark.parametrize(
+    ("seconds", "may"), [(-0.5, False), (0.0, False), (59.0, False), (60.0, True), (-3600.0, True)]
+)
+def test_a_clock_set_back_a_little_starts_no_second_worker(
+    store: Store, monkeypatch: pytest.MonkeyPatch, *, seconds: float, may: bool
+) -> None:
+    monkeypatch.setattr("finetune_kit.backends.local.store.time.time", lambda: 1_800_000_000.0)
+    assert store.may_spawn(pause_seconds=60)
+    monkeypatch.setattr("finetune_kit.backends.local.store.time.time", lambda: 1_800_000_000.0 + seconds)
+    assert store.may_spawn(pause_seconds=60) is may
+
+
+def test_the_time_of_a_start_is_taken_once_the_database_is_held(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1_800_000_000.0
+    monkeypatch.setattr("finetune_kit.backends.local.store.time.time", lambda: _held_since(store, now))
+    assert store.may_spawn(pause_seconds=60)
+
+
+def _held_since(store: Store, now: float) -> float:
+    other = sqlite3.connect(store.home.database, timeout=0)
+    with pytest.raises(sqlite3.OperationalError, match="locked"):
+        other.execute("BEGIN IMMEDIATE")
+    other.close()
+    return now
+
+
 # what can be wrong with the database
 
 
