@@ -14,7 +14,7 @@ from itertools import accumulate, chain, pairwise
 
 from finetune_kit.labels import most_labels
 from finetune_kit.records import CompletionExample, Example, PreferenceExample
-from finetune_kit.repeats import repeated_rows
+from finetune_kit.repeats import ranked, repeated_rows
 from finetune_kit.rows import Batch, Rows
 
 COMPLETION = "completion"
@@ -54,7 +54,7 @@ class KeyedUnits(Units):
 
     keys: array[int]
     """The key of each row."""
-    ranked: list[int]
+    ranked: array[int]
     """The same, sorted."""
 
     def rows(self, first: int, last: int) -> array[int]:
@@ -64,9 +64,9 @@ class KeyedUnits(Units):
             return array("Q")
         low = self.ranked[start]
         if stop == len(self.ranked):
-            return array("Q", [row for row, key in enumerate(self.keys) if low <= key])
+            return array("Q", (row for row, key in enumerate(self.keys) if low <= key))
         high = self.ranked[stop]
-        return array("Q", [row for row, key in enumerate(self.keys) if low <= key < high])
+        return array("Q", (row for row, key in enumerate(self.keys) if low <= key < high))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +93,12 @@ def queue(keys: array[int], labels: array[int]) -> Units:
 
     The first unit of every label comes before all else: a label that cannot be on every side is trained on.
     """
-    ranked = sorted(keys)
-    ends = array("Q", [end for end, (key, following) in enumerate(pairwise(ranked), 1) if key != following])
-    if ranked:
-        ends.append(len(ranked))
+    rising = ranked(keys)
+    ends = array("Q", (end for end, (key, following) in enumerate(pairwise(rising), 1) if key != following))
+    if rising:
+        ends.append(len(rising))
     if not labels:
-        return KeyedUnits(ends, keys, ranked)
+        return KeyedUnits(ends, keys, rising)
     order = sorted(range(len(keys)), key=keys.__getitem__)
     spans = list(zip(chain((0,), ends), ends, strict=False))
     of_unit = array("Q", (_commonest(labels[row] for row in order[start:end]) for start, end in spans))
@@ -142,7 +142,7 @@ class UnitKeys:
         # The rows' own keys are hashes already; a multiplication by an odd number brings them into another order.
         factor = int.from_bytes(self._salt[:8]) | 1
         offset = int.from_bytes(self._salt[8:16])
-        return array("Q", [(key ^ offset) * factor & _MASK for key in self._rows.row_keys()])
+        return array("Q", ((key ^ offset) * factor & _MASK for key in self._rows.row_keys()))
 
     def by_group(self, values: Iterable[str | None]) -> array[int]:
         """A key for each row, equal for rows of equal value; groups that share an equal row become one."""

@@ -19,16 +19,32 @@ def repeated(keys: array[int]) -> set[int]:
     """The keys, 64-bit hashes in an `array("Q")`, that occur at least twice."""
     if len(keys) <= _FEW and len(set(keys)) == len(keys):
         return set()
-    runs = [array("Q", sorted(keys[start : start + _RUN])) for start in range(0, len(keys), _RUN)]
     found: set[int] = set()
+    for part in _in_order(keys):
+        if len(set(part)) < len(part):
+            found.update(key for key, times in Counter(part).items() if times > 1)
+    return found
+
+
+def ranked(keys: array[int]) -> array[int]:
+    """The keys in rising order; a plain sort would hold an object for each."""
+    if len(keys) <= _FEW:
+        return array("Q", sorted(keys))
+    result = array("Q")
+    for part in _in_order(keys):
+        result.extend(array("Q", sorted(part)))
+    return result
+
+
+def _in_order(keys: array[int]) -> Iterator[array[int]]:
+    """The keys in parts of about the same size, each above the one before; unsorted within."""
+    runs = [array("Q", sorted(keys[start : start + _RUN])) for start in range(0, len(keys), _RUN)]
     for part in range(len(runs)):
         low, high = (_KEYS_END * edge // len(runs) for edge in (part, part + 1))
         within = array("Q")
         for run in runs:
             within.extend(run[bisect_left(run, low) : bisect_left(run, high)])
-        if len(set(within)) < len(within):
-            found.update(key for key, times in Counter(within).items() if times > 1)
-    return found
+        yield within
 
 
 def same_keys(rows: Rows) -> Iterator[int]:
