@@ -42,3 +42,13 @@ class Issue:
     """Index of the other example that a finding is about, such as the first of two equal ones."""
     related_origin: Origin | None = None
     """Its file and line; filled in like `origin`."""
+    span: tuple[int, int] | None = None
+    """Where in the field's text the fault is, as start and end counted in characters, to be marked when it is shown.
+
+    The text is the string at `field` in the object that hosts take; for the `content` of a message it is `Message.text`.
+    """
+    sensitive: bool = False
+    """Whether what stands at `span` is secret or personal: it is masked wherever the example is shown.
+
+    Without a span the whole field is masked.
+    """
