@@ -45,7 +45,7 @@ class Issue:
     span: tuple[int, int] | None = None
     """Where in the field's text the fault is, as start and end counted in characters, to be marked when it is shown.
 
-    The text is the string at `field` in the object that hosts take; for the `content` of a message it is `Message.text`.
+    The text is the string at `field` in the object that hosts take; for a message's `content` it is `Message.text`.
     """
     sensitive: bool = False
     """Whether what stands at `span` is secret or personal: it is masked wherever the example is shown.
