@@ -36,12 +36,13 @@ from finetune_kit.rows import Rows, Source
 from finetune_kit.splitters import Splitter
 from finetune_kit.templates import PromptTemplate
 from finetune_kit.validators import (
-    DEFAULT,
-    ESSENTIAL,
     AnyValidator,
     MinimumExamples,
     Report,
+    Validator,
     check_disjoint,
+    default_rules,
+    essential_rules,
     row_validator,
     validate,
 )
@@ -276,9 +277,15 @@ class Dataset:
         """
         return write_refused(self._source.refused_rows, path)
 
-    def validate(self, validators: Sequence[AnyValidator] | None = None) -> Report:
-        """Check every row, refused ones included, in one pass; by default with all of the library's rules."""
-        rules = DEFAULT if validators is None else _as_rules(validators)
+    def validate(
+        self, validators: Sequence[AnyValidator] | None = None, *, host: str = "openai", model: str | None = None
+    ) -> Report:
+        """Check every row, refused ones included, in one pass; by default with all of the library's rules.
+
+        `host` is where the file shall be trained on, one of those that `write` knows, and `model` the model that shall
+        learn from it: some rules depend on them.
+        """
+        rules = default_rules(host, model=model, source=self._source) if validators is None else _as_rules(validators)
         return validate(self._rows, rules, source=self._source)
 
     def split(
@@ -327,11 +334,22 @@ class Split:
         """What training and validation share, looked up in all their rows; None without a validation set."""
         return None if self.validation is None else leak_report(self.training.rows, self.validation.rows)
 
-    def validate(self, validators: Sequence[AnyValidator] | None = None) -> Report:
-        """What `train` checks: the essential rules and yours on all sides, and that training shares nothing."""
-        return self._inspect(_as_rules(validators))[0]
+    def validate(
+        self, validators: Sequence[AnyValidator] | None = None, *, host: str = "openai", model: str | None = None
+    ) -> Report:
+        """Check all sides, and that training shares nothing with the others.
 
-    def _inspect(self, validators: Iterable[AnyValidator]) -> tuple[Report, LeakReport | None]:
+        By default that is all of the library's rules, as `Dataset.validate` has them; what is said of a set as a whole
+        is said of the training set. With `validators` it is what `train` asks: the essential rules and yours.
+        """
+        if validators is not None:
+            return self._inspect((*essential_rules(host), *_as_rules(validators)))[0]
+        rules = default_rules(host, model=model, source=self.training.source)
+        return self._inspect(rules, held_out=[rule for rule in rules if isinstance(rule, Validator)])[0]
+
+    def _inspect(
+        self, rules: Sequence[AnyValidator], *, held_out: Sequence[AnyValidator] | None = None
+    ) -> tuple[Report, LeakReport | None]:
         """The report, and how validation overlaps with training, found in the same look."""
         for name, side in self._held_out:
             if side.kind != self.training.kind:
@@ -340,13 +358,13 @@ class Split:
                     "Use one kind for both.",
                     parameter=name,
                 )
-        rules = (*ESSENTIAL, *validators)
         report = self.training.validate(rules)
-        rules = tuple(rule for rule in rules if not isinstance(rule, MinimumExamples))
+        if held_out is None:
+            held_out = [rule for rule in rules if not isinstance(rule, MinimumExamples)]
         leaks: LeakReport | None = None
         for name, side in self._held_out:
             shared = Report.collect(check_disjoint(self.training.rows, side.rows))
-            report = report.merge(side.validate(rules)).merge(shared)
+            report = report.merge(side.validate(held_out)).merge(shared)
             if name == "validation":
                 leaks = LeakReport(
                     exact=shared.counts.get("leak", 0),
@@ -400,7 +418,8 @@ class Split:
         chance = checked_seed(seed) or 0
         resolved = place.resolve(string("model", model))
         earlier = self._earlier(place, resolved)
-        report, leaks = self._inspect([*_as_rules(validators), *_template_rules(earlier)])
+        checks = (*essential_rules(place.profile), *_as_rules(validators), *_template_rules(earlier))
+        report, leaks = self._inspect(checks)
         report.raise_if_errors()
         place.preflight(resolved)
         template = self._template(earlier)

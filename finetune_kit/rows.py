@@ -148,6 +148,7 @@ class Batch:
         self.rows = rows
         """The data set that the batch belongs to."""
         self._numbers = numbers
+        self._views: dict[object, Any] = {}
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -184,6 +185,13 @@ class Batch:
     def keys(self) -> Sequence[int]:
         """`Rows.key` of each."""
         return self.rows.row_keys(self._numbers)
+
+    def view(self, make: Callable[[Batch], T]) -> T:
+        """`make(batch)`, made once for all the rules that ask for it; best a function at the top of a module."""
+        if make not in self._views:
+            self._views[make] = make(self)
+        found: T = self._views[make]
+        return found
 
     def flagged(self, flag: int) -> list[int]:
         """The numbers of the rows with this flag, one of those in `finetune_kit.rows`."""

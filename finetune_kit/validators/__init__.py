@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from finetune_kit.validators.chat_roles import ChatRoles
 from finetune_kit.validators.contradictions import Contradictions
-from finetune_kit.validators.defaults import DEFAULT, ESSENTIAL
+from finetune_kit.validators.defaults import DEFAULT, ESSENTIAL, default_rules, essential_rules
 from finetune_kit.validators.disjoint import check_disjoint
 from finetune_kit.validators.duplicates import Duplicates
 from finetune_kit.validators.empty import EmptyCompletion, EmptyMessage, EmptyPrompt
+from finetune_kit.validators.file_size import FileSize
+from finetune_kit.validators.file_source import FileSource
 from finetune_kit.validators.issue import Issue, Severity
 from finetune_kit.validators.preference_pairs import PreferencePairs
 from finetune_kit.validators.protocols import AnyValidator, SetCheck, SetValidator, Validator
@@ -26,6 +28,8 @@ __all__ = [
     "EmptyCompletion",
     "EmptyMessage",
     "EmptyPrompt",
+    "FileSize",
+    "FileSource",
     "Issue",
     "MinimumExamples",
     "PreferencePairs",
@@ -36,6 +40,8 @@ __all__ = [
     "Severity",
     "Validator",
     "check_disjoint",
+    "default_rules",
+    "essential_rules",
     "row_validator",
     "validate",
 ]

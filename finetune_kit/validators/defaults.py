@@ -2,22 +2,63 @@
 
 from __future__ import annotations
 
+from finetune_kit.hosts import FileRules, file_rules
+from finetune_kit.rows import Source
 from finetune_kit.validators.chat_roles import ChatRoles
 from finetune_kit.validators.contradictions import Contradictions
 from finetune_kit.validators.duplicates import Duplicates
 from finetune_kit.validators.empty import EmptyCompletion, EmptyMessage, EmptyPrompt
+from finetune_kit.validators.file_size import FileSize
+from finetune_kit.validators.file_source import FileSource
 from finetune_kit.validators.preference_pairs import PreferencePairs
 from finetune_kit.validators.protocols import AnyValidator
 from finetune_kit.validators.set_size import MinimumExamples
 
-ESSENTIAL: tuple[AnyValidator, ...] = (
-    MinimumExamples(),
+# Without these the training fails or teaches nothing.
+_ESSENTIAL: tuple[AnyValidator, ...] = (
     EmptyCompletion(),
     EmptyMessage(),
     ChatRoles(),
     PreferencePairs(),
 )
-"""What the door of `train` asks: without these the training fails or teaches nothing."""
 
-DEFAULT: tuple[AnyValidator, ...] = (*ESSENTIAL, EmptyPrompt(), Duplicates(), Contradictions())
-"""What `validate` asks: the essential rules and those that advise."""
+# The same for every host and model.
+_ADVICE: tuple[AnyValidator, ...] = (
+    EmptyPrompt(),
+    Duplicates(),
+    Contradictions(),
+)
+
+
+def essential_rules(host: str | FileRules = "openai") -> tuple[AnyValidator, ...]:
+    """What the door of `train` asks: without these the training fails or teaches nothing."""
+    return (MinimumExamples(minimum=_profile(host).min_examples), *_ESSENTIAL)
+
+
+def default_rules(
+    host: str | FileRules = "openai",
+    *,
+    model: str | None = None,  # noqa: ARG001 - for rules that know a model's limits
+    source: Source | None = None,
+) -> tuple[AnyValidator, ...]:
+    """What `validate` asks: the essential rules, those that advise, and those that `host`, `model` and `source` add."""
+    return (*essential_rules(host), *_ADVICE, *_for_host(_profile(host), source))
+
+
+def _profile(host: str | FileRules) -> FileRules:
+    return file_rules(host) if isinstance(host, str) else host
+
+
+def _for_host(host: FileRules, source: Source | None) -> tuple[AnyValidator, ...]:
+    """The rules that depend on where the file goes and where it came from."""
+    rules: list[AnyValidator] = [FileSize(host)]
+    if source is not None:
+        rules.append(FileSource(host, source))
+    return tuple(rules)
+
+
+ESSENTIAL: tuple[AnyValidator, ...] = essential_rules()
+"""`essential_rules` of the host `openai`."""
+
+DEFAULT: tuple[AnyValidator, ...] = default_rules()
+"""`default_rules` of the host `openai`."""
