@@ -153,6 +153,12 @@ def unpack_many(kind: Kind, records: Sequence[bytes]) -> list[Example]:
     return [_example(kind, data, _NOTHING) for data in found]
 
 
+def unpack_pairs(contents: bytes) -> list[dict[str, str]]:
+    """`prompt` and `completion` of many completion examples, from their contents, each ended by a line feed."""
+    pairs: list[dict[str, str]] = orjson.loads(b"[" + contents[:-1].replace(b"\n", b",") + b"]")
+    return pairs
+
+
 def _example(kind: Kind, data: dict[str, Any], metadata: Mapping[str, JsonValue]) -> Example:
     if kind == "completion":
         return CompletionExample(data["prompt"], data["completion"], metadata)

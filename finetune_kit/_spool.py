@@ -120,6 +120,15 @@ class Store:
         self._mark(min(spans)[0], max(spans)[1], len(spans))
         return records
 
+    def read_span(self, numbers: range) -> bytes:
+        """Records that stand one behind the other, in one piece."""
+        if self._mapped is None or not numbers:
+            return b""
+        start, stop = self._offsets[numbers.start], self._offsets[numbers.stop]
+        records = self._mapped[start:stop]
+        self._mark(start, stop, len(numbers))
+        return records
+
     def lengths(self, numbers: Sequence[int]) -> list[int]:
         """The bytes of each of these records."""
         offsets = self._offsets

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, TypeAlias
+from itertools import repeat
+from typing import Any, ClassVar, Literal, TypeAlias
 
 JsonValue: TypeAlias = "str | int | float | bool | list[JsonValue] | dict[str, JsonValue] | None"
 Kind: TypeAlias = Literal["completion", "chat", "preference"]
@@ -30,6 +32,24 @@ class CompletionExample:
     def content(self) -> dict[str, JsonValue]:
         """What is trained on, as the JSON object that hosts take."""
         return {"prompt": self.prompt, "completion": self.completion}
+
+
+_SET_PROMPT, _SET_COMPLETION, _SET_METADATA = (
+    vars(CompletionExample)[name].__set__ for name in ("prompt", "completion", "metadata")
+)
+
+
+def completion_examples(prompts: Sequence[str], completions: Sequence[str]) -> list[CompletionExample]:
+    """Many examples without metadata, in half the time that their constructor takes."""
+    examples: list[Any] = list(map(object.__new__, repeat(CompletionExample, len(prompts))))
+    # One call of a slot's own setter for each field, from C: a frozen dataclass takes five from Python.
+    for setter, values in (
+        (_SET_PROMPT, prompts),
+        (_SET_COMPLETION, completions),
+        (_SET_METADATA, repeat(_NO_METADATA)),
+    ):
+        deque(map(setter, examples, values), maxlen=0)
+    return examples
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,11 +22,13 @@ from finetune_kit._canonical import (
     pack_pairs,
     unpack,
     unpack_many,
+    unpack_pairs,
 )
 from finetune_kit._refused import RefusedRows
 from finetune_kit._spool import Spool, Store
+from finetune_kit._views import RowBytes
 from finetune_kit.errors import ParameterError
-from finetune_kit.records import Example, JsonValue, Kind
+from finetune_kit.records import Example, JsonValue, Kind, completion_examples
 
 __all__ = [
     "BATCH_ROWS",
@@ -169,6 +171,8 @@ class Batch:
     @cached_property
     def examples(self) -> Sequence[Example]:
         """The rows themselves."""
+        if self.kind == "completion" and not self.rows.have_metadata(self._numbers):
+            return completion_examples(self.prompts, self.completions)
         return unpack_many(self.kind, self._records)
 
     @property
@@ -199,6 +203,35 @@ class Batch:
         if not any(flags):
             return []
         return [row for row, found in enumerate(flags, self.start) if found & flag]
+
+    def example(self, row: int) -> Example:
+        """The row with this number, the others not decoded for it."""
+        decoded: Sequence[Example] | None = self.__dict__.get("examples")
+        return self.rows[row] if decoded is None else decoded[row - self.start]
+
+    @cached_property
+    def prompts(self) -> Sequence[str]:
+        """The prompt of each; nothing where the rows are not completion examples."""
+        return [content["prompt"] for content in self._pairs]
+
+    @cached_property
+    def completions(self) -> Sequence[str]:
+        """The completion of each; nothing where the rows are not completion examples."""
+        return [content["completion"] for content in self._pairs]
+
+    @cached_property
+    def raw(self) -> RowBytes:
+        """The canonical JSON of all contents, to tell at once which rows are worth a closer look."""
+        return RowBytes(self.rows.contents(self._numbers), self.start)
+
+    @cached_property
+    def marks(self) -> RowBytes:
+        """`raw` without small letters, spaces and characters beyond ASCII: capitals, digits and signs."""
+        return self.raw.marks()
+
+    @cached_property
+    def _pairs(self) -> list[dict[str, str]]:
+        return unpack_pairs(self.raw.data) if self.kind == "completion" else []
 
     @cached_property
     def _records(self) -> list[bytes]:
@@ -330,6 +363,19 @@ class Rows(Sequence[Example]):
     def records(self, numbers: range) -> list[bytes]:
         """The rows with these numbers as they are stored; `finetune_kit._canonical` reads them."""
         return self._index.store.read_many(self._order[numbers.start : numbers.stop : numbers.step])
+
+    def have_metadata(self, numbers: range) -> bool:
+        """Whether a row with one of these numbers has any."""
+        return any(flag & HAS_METADATA for flag in set(self.flags(numbers)))
+
+    def contents(self, numbers: range) -> bytes:
+        """`content_line` of the rows with these numbers, each ended by a line feed, in one piece."""
+        store, order = self._index.store, self._order[numbers.start : numbers.stop : numbers.step]
+        if self.have_metadata(numbers):
+            return b"".join([content_of(record) + b"\n" for record in store.read_many(order)])
+        if isinstance(order, range) and order.step == 1:
+            return store.read_span(order)
+        return b"".join(store.read_many(order))
 
     def content_line(self, index: int) -> bytes:
         """The canonical JSON of the row's content, without a line feed, as it is written for hosts."""
