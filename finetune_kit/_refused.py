@@ -53,6 +53,17 @@ class RefusedRowsBuilder:
         self._spool.append(line)
 
 
+def joined_refused(parts: Iterable[tuple[str | None, RefusedRows]]) -> RefusedRows:
+    """The refused rows of several sources, each with the path of its file, where there is one to add."""
+    spool: Spool | None = None
+    for path, rows in parts:
+        for line in rows.lines():
+            spool = spool or Spool()
+            named = line if path is None else b'{"path":' + orjson.dumps(_as_text(path)) + b"," + line[1:]
+            spool.append(named)
+    return RefusedRows(None if spool is None else spool.seal())
+
+
 def _rebuild(lines: Iterable[bytes]) -> RefusedRows:
     spool = Spool()
     for line in lines:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import cast
+from typing import Any, Self, cast, overload
 
 from finetune_kit._arguments import checked_seed, string
+from finetune_kit._constructors import Constructors
 from finetune_kit._limits import checked_hyperparameters, checked_suffix
-from finetune_kit._refused import RefusedRows
+from finetune_kit._sources import joined, noted, without_refused
+from finetune_kit._user_code import name_of
 from finetune_kit.backends import Backend, JobSpec, connect
 from finetune_kit.cards import ModelCard
 from finetune_kit.errors import ParameterError
@@ -19,22 +21,13 @@ from finetune_kit.hosts import FINE_TUNED_PREFIX, Resolved, file_rules
 from finetune_kit.job import FineTuneJob
 from finetune_kit.labels import closed_labels
 from finetune_kit.leaks import LeakReport, leak_report
-from finetune_kit.readers import (
-    ReadResult,
-    read_csv,
-    read_file,
-    read_json,
-    read_jsonl,
-    read_records,
-    read_table,
-    read_text,
-    read_xlsx,
-)
+from finetune_kit.readers import ReadResult
 from finetune_kit.records import CompletionExample, Example, Kind
 from finetune_kit.repeats import repeated_rows
 from finetune_kit.rows import Rows, Source
 from finetune_kit.splitters import Splitter
 from finetune_kit.templates import PromptTemplate
+from finetune_kit.transforms import concat_rows, filter_rows, map_rows, sample_rows
 from finetune_kit.validators import (
     AnyValidator,
     MinimumExamples,
@@ -49,7 +42,7 @@ from finetune_kit.validators import (
 from finetune_kit.writing import WrittenFile, write_refused, write_rows
 
 
-class Dataset:
+class Dataset(Constructors):
     """Examples of one kind, and where each came from. It is never changed: every method gives a new one.
 
     >>> data = Dataset.from_records([("Where is my parcel?", "track"), ("I want my money back", "refund")])
@@ -61,157 +54,19 @@ class Dataset:
         self._rows, self._source = rows, source
 
     @classmethod
-    def from_csv(
-        cls,
-        path: str | os.PathLike[str],
-        *,
-        prompt: str | None = None,
-        completion: str | None = None,
-        encoding: str | None = None,
-        delimiter: str | None = None,
-        header: bool = True,
-        quotes: bool = True,
-    ) -> Dataset:
-        """Read a table. Columns, encoding and delimiter are found out unless given; `source` tells them.
-
-        With `header=False` the columns are called "column 1", "column 2" and so on; with `quotes=False` quotes are
-        characters like any other.
-
-        Raises a `DataError` that names file and line; rows that cannot be read are kept in `source.refusals`.
-        """
-        return cls._of(
-            read_csv(
-                path,
-                prompt=prompt,
-                completion=completion,
-                encoding=encoding,
-                delimiter=delimiter,
-                header=header,
-                quotes=quotes,
-            )
-        )
-
-    @classmethod
-    def from_jsonl(
-        cls,
-        path: str | os.PathLike[str],
-        *,
-        prompt: str | None = None,
-        completion: str | None = None,
-        encoding: str | None = None,
-    ) -> Dataset:
-        """Read JSON Lines of prompts and completions, or of conversations (`messages`)."""
-        return cls._of(read_jsonl(path, prompt=prompt, completion=completion, encoding=encoding))
-
-    @classmethod
-    def from_file(
-        cls,
-        path: str | os.PathLike[str],
-        *,
-        prompt: str | None = None,
-        completion: str | None = None,
-        encoding: str | None = None,
-        delimiter: str | None = None,
-        sheet: str | int | None = None,
-        header: bool = True,
-        quotes: bool = True,
-    ) -> Dataset:
-        """Read a table, a workbook, JSON, JSON Lines or plain text, packed or not, by what is in it."""
-        return cls._of(
-            read_file(
-                path,
-                prompt=prompt,
-                completion=completion,
-                encoding=encoding,
-                delimiter=delimiter,
-                sheet=sheet,
-                header=header,
-                quotes=quotes,
-            )
-        )
-
-    @classmethod
-    def from_tsv(
-        cls,
-        path: str | os.PathLike[str],
-        *,
-        prompt: str | None = None,
-        completion: str | None = None,
-        encoding: str | None = None,
-        header: bool = True,
-        quotes: bool = True,
-    ) -> Dataset:
-        """Read a table whose cells are separated by tabs; the other parameters are those of `from_csv`."""
-        return cls.from_csv(
-            path,
-            prompt=prompt,
-            completion=completion,
-            encoding=encoding,
-            delimiter="\t",
-            header=header,
-            quotes=quotes,
-        )
-
-    @classmethod
-    def from_xlsx(
-        cls,
-        path: str | os.PathLike[str],
-        *,
-        sheet: str | int | None = None,
-        prompt: str | None = None,
-        completion: str | None = None,
-        header: bool = True,
-    ) -> Dataset:
-        """Read a sheet, by name or by number from 1, of an .xlsx, .xlsm, .xlsb, .xls or .ods workbook."""
-        return cls._of(read_xlsx(path, sheet=sheet, prompt=prompt, completion=completion, header=header))
-
-    @classmethod
-    def from_json(
-        cls,
-        path: str | os.PathLike[str],
-        *,
-        prompt: str | None = None,
-        completion: str | None = None,
-        encoding: str | None = None,
-    ) -> Dataset:
-        """Read an array of rows, an object that holds one, or objects one after another."""
-        return cls._of(read_json(path, prompt=prompt, completion=completion, encoding=encoding))
-
-    @classmethod
-    def from_text(cls, path: str | os.PathLike[str], *, encoding: str | None = None) -> Dataset:
-        """Read each line that is not blank as a completion without a prompt."""
-        return cls._of(read_text(path, encoding=encoding))
-
-    @classmethod
-    def from_pandas(cls, frame: object, *, prompt: str | None = None, completion: str | None = None) -> Dataset:
-        """Take the rows of a pandas `DataFrame`; a missing value is null, "NA" stays a text."""
-        return cls._of(read_table(frame, prompt=prompt, completion=completion))
-
-    @classmethod
-    def from_polars(cls, frame: object, *, prompt: str | None = None, completion: str | None = None) -> Dataset:
-        """Take the rows of a polars `DataFrame`."""
-        return cls._of(read_table(frame, prompt=prompt, completion=completion))
-
-    @classmethod
-    def from_huggingface(cls, data: object, *, prompt: str | None = None, completion: str | None = None) -> Dataset:
-        """Take the rows of one split of a Hugging Face `Dataset`; class labels are read by their names."""
-        return cls._of(read_table(data, prompt=prompt, completion=completion))
-
-    @classmethod
-    def from_records(
-        cls, records: Iterable[object], *, prompt: str | None = None, completion: str | None = None
-    ) -> Dataset:
-        """Take dicts as JSON Lines holds them, (prompt, completion) pairs, or examples."""
-        return cls._of(read_records(records, prompt=prompt, completion=completion))
-
-    @classmethod
-    def _of(cls, result: ReadResult) -> Dataset:
+    def _of(cls, result: ReadResult) -> Self:
         return cls(result.rows, result.source)
 
     def __len__(self) -> int:
         return len(self._rows)
 
-    def __getitem__(self, index: int) -> Example:
+    @overload
+    def __getitem__(self, index: int) -> Example: ...
+    @overload
+    def __getitem__(self, index: slice) -> Dataset: ...
+    def __getitem__(self, index: int | slice) -> Example | Dataset:
+        if isinstance(index, slice):
+            return Dataset(self._rows[index], self._source)
         return self._rows[index]
 
     def __iter__(self) -> Iterator[Example]:
@@ -219,7 +74,7 @@ class Dataset:
 
     def __repr__(self) -> str:
         refused = f", {self.source.rows_refused:,} refused" if self.source.rows_refused else ""
-        return f"<Dataset: {len(self):,} {self.kind} examples from {self.source.path or 'records'}{refused}>"
+        return f"<Dataset: {len(self):,} {self.kind} examples from {self.source.name}{refused}>"
 
     @property
     def kind(self) -> Kind:
@@ -245,9 +100,52 @@ class Dataset:
     def _labels(self) -> tuple[str, ...]:
         return closed_labels(self._rows)
 
+    def map(self, fn: Callable[[Any], Example]) -> Dataset:
+        """What `fn` makes of each example; rows keep their origin, and the kind may become another one.
+
+        `fn` gives an example back, as `dataclasses.replace` does. `ParameterError` that names the row where it raises
+        or gives something else.
+        """
+        note = f"To each of {len(self):,} examples, {name_of(fn)} was applied."
+        return Dataset(map_rows(self._rows, fn), noted(self._source, note))
+
+    def filter(self, fn: Callable[[Any], bool]) -> Dataset:
+        """The examples for which `fn` returns True; `ParameterError` that names the row where it raises."""
+        kept = filter_rows(self._rows, fn)
+        note = f"Of {len(self):,} examples, {name_of(fn)} kept {len(kept):,}."
+        return Dataset(self._rows.take(kept), noted(self._source, note))
+
+    def concat(self, *others: Dataset) -> Dataset:
+        """These examples and then the others', each with its own file and line."""
+        sets = [self, *others]
+        for other in others:
+            self._check_joinable(other)
+        rows = concat_rows([data.rows for data in sets])
+        return Dataset(rows, joined([data.source for data in sets], [len(data) for data in sets]))
+
+    def _check_joinable(self, other: object) -> None:
+        if not isinstance(other, Dataset):
+            raise ParameterError(f"{type(other).__name__} is not a Dataset. Make one of it first.", parameter="other")
+        if other.kind != self.kind:
+            raise ParameterError(
+                f"these are {self.kind} examples and the others {other.kind} examples. Convert one of the two, by "
+                "to_chat() or to_completion().",
+                parameter="other",
+            )
+
+    def sample(self, n: int, *, seed: int = 0) -> Dataset:
+        """`n` examples drawn by lot, in the order in which they stand; the same ones for the same seed."""
+        chosen = sample_rows(len(self), n, seed=seed)
+        note = f"Of {len(self):,} examples, {n:,} were drawn with seed {seed}."
+        return Dataset(self._rows.take(chosen), noted(self._source, note))
+
+    def take(self, indices: Sequence[int]) -> Dataset:
+        """The examples at these indices, in that order; `IndexError` for one that is not there."""
+        return Dataset(self._rows.take(indices), self._source)
+
     def without_refused(self) -> Dataset:
         """The same rows, with those that could not be read given up on purpose, so that `train` does not object."""
-        return Dataset(self._rows, replace(self._source, rows_refused=0, refusals=(), refused_rows=RefusedRows()))
+        return Dataset(self._rows, without_refused(self._source))
 
     def without_duplicates(self) -> Dataset:
         """The same rows without those whose content an earlier row has; `source.notes` tells how many that were."""
@@ -256,8 +154,7 @@ class Dataset:
             return self
         kept = self._rows.take([row for row in range(len(self)) if row not in repeats])
         which = "row that repeats an earlier one was" if len(repeats) == 1 else "rows that repeat an earlier one were"
-        note = f"{len(repeats):,} {which} left out, as asked."
-        return Dataset(kept, replace(self._source, notes=(*self._source.notes, note)))
+        return Dataset(kept, noted(self._source, f"{len(repeats):,} {which} left out, as asked."))
 
     def write(self, path: str | os.PathLike[str], *, host: str = "openai") -> WrittenFile:
         """Write the rows as JSON Lines in UTF-8, with a byte-order mark where `host` wants one.
@@ -306,17 +203,13 @@ class Dataset:
         else:
             splitter = Splitter(fraction=fraction, seed=seed, stratify=stratify, group=group, test=test)
         sides = splitter.split(self._rows)
+        # Refused rows belong to no side; they stay with the first, so that they are reported once.
         return Split(
-            training=self._take(sides.training),
-            validation=self._take(sides.validation, refusals=False),
-            test=self._take(sides.test, refusals=False) if splitter.test else None,
+            training=self.take(sides.training),
+            validation=self.take(sides.validation).without_refused(),
+            test=self.take(sides.test).without_refused() if splitter.test else None,
             notes=sides.notes,
         )
-
-    def _take(self, indices: Sequence[int], *, refusals: bool = True) -> Dataset:
-        # Refused rows belong to no side; they stay with the first, so that they are reported once.
-        part = Dataset(self._rows.take(indices), self._source)
-        return part if refusals else part.without_refused()
 
 
 @dataclass(frozen=True, slots=True)

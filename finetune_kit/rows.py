@@ -50,6 +50,7 @@ BATCH_ROWS = 256
 """Rows that validators see at once; measured best."""
 
 _REFUSALS_SHOWN = 3
+_NAMES_SHOWN = 3
 _SHOWN_LENGTH = 100
 
 _BLOCK_ROWS = 2048
@@ -84,6 +85,8 @@ class Refusal:
     """What to do."""
     text: str
     """The first 200 characters of the raw row, for display."""
+    path: str | None = None
+    """The file, where the rows are of several; else it is the source's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,16 @@ class Source:
     """The first three as they were read, to look at."""
     refused_rows: RefusedRows = field(default_factory=RefusedRows, repr=False, compare=False)
     """All that were refused, for `Dataset.write_refused`."""
+    parts: tuple[Source, ...] = ()
+    """The sources of rows that `Dataset.concat` put behind one another."""
+
+    @property
+    def name(self) -> str:
+        """The file, or the files, or "records", in a message."""
+        names = list(dict.fromkeys(part.path or "records" for part in self.parts or (self,)))
+        more = [f"{len(names) - _NAMES_SHOWN:,} more"] if len(names) > _NAMES_SHOWN else []
+        *earlier, last = [*names[:_NAMES_SHOWN], *more]
+        return f"{', '.join(earlier)} and {last}" if earlier else last
 
     @property
     def rows_in(self) -> int:
@@ -119,6 +132,8 @@ class Source:
 
     def __str__(self) -> str:
         """A few lines to look at: what was read, how, and the first rows."""
+        if self.parts:
+            return "\n".join([*map(str, self.parts), *self.notes[-1:]])
         how = self.format if self.encoding is None else f"{self.format} in {self.encoding}{_certainty(self)}"
         told = [f"{self.path or 'records'}: {how}; {self.rows_read:,} rows read, {self.rows_refused:,} refused"]
         told += [f"  {name} is {column!r}" for name, column in self.columns.items()]
@@ -262,28 +277,45 @@ class _OnDemand(Sequence[T], Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """What is kept in memory of the rows in a store: 21 bytes each, the offsets in the store included."""
+    """What is kept in memory of the rows in a store: 21 bytes each, the offsets in the store included.
+
+    Rows of several files take two more, for the number of the file.
+    """
 
     store: Store
     lines: array[int]
     keys: array[int]
     flags: bytearray
-    path: str | None
+    paths: tuple[str | None, ...]
+    """The files that rows came from."""
+    parts: array[int] | None
+    """The place of each row's file in `paths`; None where there is only one."""
 
     @property
     def has_metadata(self) -> bool:
         """Whether any row has some."""
         return any(flag & HAS_METADATA for flag in set(self.flags))
 
+    def origin(self, number: int) -> Origin:
+        """Where a stored row came from."""
+        return Origin(self.paths[0 if self.parts is None else self.parts[number]], self.lines[number])
+
     def only(self, numbers: Sequence[int]) -> Index:
         """The index of some of the rows, without their store."""
         return Index(
             Store(None, array("Q", [0])),
-            array(self.lines.typecode, [self.lines[number] for number in numbers]),
-            array("Q", [self.keys[number] for number in numbers]),
+            _picked(self.lines, numbers),
+            _picked(self.keys, numbers),
             bytearray([self.flags[number] for number in numbers]),
-            self.path,
+            self.paths,
+            None if self.parts is None else _picked(self.parts, numbers),
         )
+
+
+def _picked(values: array[int], numbers: Sequence[int]) -> array[int]:
+    if isinstance(numbers, range) and numbers.step > 0:
+        return values[numbers.start : numbers.stop : numbers.step]
+    return array(values.typecode, [values[number] for number in numbers])
 
 
 class Rows(Sequence[Example]):
@@ -331,7 +363,12 @@ class Rows(Sequence[Example]):
 
     def origin(self, index: int) -> Origin:
         """Where row `index` came from."""
-        return Origin(self._index.path, self._index.lines[self._order[index]])
+        return self._index.origin(self._order[index])
+
+    @property
+    def paths(self) -> tuple[str | None, ...]:
+        """The files that rows of this store came from, None among them for records from memory."""
+        return self._index.paths
 
     def digest(self, index: int) -> bytes:
         """16 bytes that are equal for equal content, in every process; metadata does not count."""
@@ -346,11 +383,8 @@ class Rows(Sequence[Example]):
 
     def row_keys(self, numbers: range | None = None) -> array[int]:
         """`key` of the rows, or of those with these numbers."""
-        keys = self._index.keys
         order = self._order if numbers is None else self._order[numbers.start : numbers.stop : numbers.step]
-        if isinstance(order, range) and order.step > 0:
-            return keys[order.start : order.stop : order.step]
-        return array("Q", [keys[number] for number in order])
+        return _picked(self._index.keys, order)
 
     def flags(self, numbers: range | None = None) -> bytes:
         """What was seen of each row when it was read: a sum of `NOTHING_ASKED`, `BLANK_COMPLETION` and `DAMAGED`."""
@@ -359,6 +393,17 @@ class Rows(Sequence[Example]):
         if isinstance(order, range) and order.step == 1:
             return bytes(flags[order.start : order.stop])
         return bytes([flags[number] for number in order])
+
+    def facts(self, numbers: range) -> tuple[array[int], array[int], bytes, array[int] | None]:
+        """The lines, keys, flags and, where there are several, places in `paths` of the rows with these numbers."""
+        order = self._order[numbers.start : numbers.stop : numbers.step]
+        parts = self._index.parts
+        return (
+            _picked(self._index.lines, order),
+            self.row_keys(numbers),
+            self.flags(numbers),
+            None if parts is None else _picked(parts, order),
+        )
 
     def records(self, numbers: range) -> list[bytes]:
         """The rows with these numbers as they are stored; `finetune_kit._canonical` reads them."""
@@ -412,7 +457,7 @@ class Rows(Sequence[Example]):
 
 
 class RowsBuilder:
-    """Collects examples of one kind into `Rows`; only the spooled bytes and 21 bytes a row are kept."""
+    """Collects examples of one kind into `Rows`; only the spooled bytes and what `Index` says are kept."""
 
     def __init__(self, kind: Kind, *, path: str | None = None) -> None:
         self.kind: Kind = kind
@@ -420,6 +465,8 @@ class RowsBuilder:
         self._lines = array("I")
         self._keys = array("Q")
         self._flags = bytearray()
+        self._parts: array[int] | None = None
+        self._part_of: dict[str | None, int] = {}
         self._spool = Spool()
 
     def __len__(self) -> int:
@@ -427,11 +474,15 @@ class RowsBuilder:
 
     def add(self, example: Example, *, line: int) -> None:
         """Store one example; `RowError` where it has no faithful JSON form, and then nothing is stored."""
+        self.add_from(example, Origin(self._path, line))
+
+    def add_from(self, example: Example, origin: Origin) -> None:
+        """Store one example that came from elsewhere than the builder's own file; else like `add`."""
         if kind_of(example) != self.kind:
             raise ParameterError(f"A {kind_of(example)} example cannot stand among {self.kind} examples. Convert it.")
         packed = pack(example)
         self._spool.append(packed.record)
-        self._remember([line], packed.key, bytes([packed.flags]))
+        self._remember([origin.line], packed.key, bytes([packed.flags]), [self._part(origin.path)])
 
     def add_pairs(
         self,
@@ -450,20 +501,44 @@ class RowsBuilder:
             return
         packed = pack_pairs(prompts, completions, metadata)
         self._spool.append_many(packed.records, packed.lengths)
-        self._remember(lines, packed.keys, packed.flags)
+        self._remember(lines, packed.keys, packed.flags, [self._part(self._path)])
+
+    def copy(self, rows: Rows, numbers: range) -> None:
+        """Store rows of this kind again as they are, with where they came from, without reading what is in them."""
+        if rows.kind != self.kind:
+            raise ParameterError(f"{rows.kind} examples cannot stand among {self.kind} examples. Convert them.")
+        lines, keys, flags, parts = rows.facts(numbers)
+        records = rows.records(numbers)
+        self._spool.append_many(b"".join(records), map(len, records))
+        known = [self._part(path) for path in rows.paths]
+        self._remember(lines, keys.tobytes(), flags, known if parts is None else [known[part] for part in parts])
 
     def build(self) -> Rows:
         """The rows; call it once, last."""
-        index = Index(self._spool.seal(), self._lines, self._keys, self._flags, self._path)
+        paths = tuple(self._part_of) or (self._path,)
+        index = Index(self._spool.seal(), self._lines, self._keys, self._flags, paths, self._parts)
         return Rows(self.kind, index, range(len(self)))
 
-    def _remember(self, lines: Sequence[int], keys: bytes, flags: bytes) -> None:
-        try:
-            self._lines += array(self._lines.typecode, lines)
-        except OverflowError:  # beyond 4 billion
-            self._lines = array("Q", self._lines) + array("Q", lines)
+    def _part(self, path: str | None) -> int:
+        return self._part_of.setdefault(path, len(self._part_of))
+
+    def _remember(self, lines: Sequence[int], keys: bytes, flags: bytes, parts: list[int]) -> None:
+        """Take up rows of one file, or of as many as there are rows."""
+        if len(self._part_of) > 1:
+            if self._parts is None:
+                self._parts = array("H", bytes(2 * len(self)))
+            self._parts = _grown(self._parts, parts if len(parts) == len(flags) else parts * len(flags))
+        self._lines = _grown(self._lines, lines)
         self._keys.frombytes(keys)
         self._flags += flags
+
+
+def _grown(values: array[int], more: Sequence[int]) -> array[int]:
+    try:
+        values += array(values.typecode, more)
+    except OverflowError:  # a line beyond 4 billion, a file beyond 65 thousand
+        return array("Q", values) + array("Q", more)
+    return values
 
 
 def _rebuild(kind: Kind, index: Index, records: Sequence[bytes]) -> Rows:

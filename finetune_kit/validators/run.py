@@ -38,7 +38,7 @@ def validate(rows: Rows, validators: Sequence[AnyValidator], *, source: Source |
 
 def _take_refusals(builder: ReportBuilder, source: Source) -> None:
     for refusal in source.refusals:
-        origin = Origin(source.path, refusal.line)
+        origin = Origin(refusal.path or source.path, refusal.line)
         field = None if refusal.column is None else f"column {refusal.column}"
         unread = Issue(refusal.code, Severity.ERROR, refusal.reason, origin=origin, field=field, hint=refusal.hint)
         builder.extend([unread])

@@ -1,0 +1,86 @@
+"""Rows made of rows: changed one by one, chosen, drawn by lot, put behind one another."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Any
+
+from finetune_kit._arguments import MAX_SEED, whole_number
+from finetune_kit._canonical import kind_of
+from finetune_kit._user_code import as_example, as_truth, called, name_of
+from finetune_kit.errors import ParameterError, RowError
+from finetune_kit.records import Example
+from finetune_kit.rows import Origin, Rows, RowsBuilder
+
+
+def map_rows(rows: Rows, function: Callable[[Any], Example]) -> Rows:
+    """What the function makes of each row, with the row's origin."""
+    builder: RowsBuilder | None = None
+    for row, example in enumerate(rows):
+        origin = rows.origin(row)
+        result: object = called(function, example, where=origin, parameter="fn")
+        made = as_example(result, function, where=origin, parameter="fn")
+        builder = builder or RowsBuilder(kind_of(made), path=origin.path)
+        _add(builder, made, origin, function)
+    return rows if builder is None else builder.build()
+
+
+def _add(builder: RowsBuilder, made: Example, origin: Origin, function: object) -> None:
+    if kind_of(made) != builder.kind:
+        raise ParameterError(
+            f"{origin}: {name_of(function)} returned a {kind_of(made)} example, and {builder.kind} examples for the "
+            "rows before. A data set holds one kind: return the same for all, or filter the rows apart first.",
+            parameter="fn",
+        )
+    try:
+        builder.add_from(made, origin)
+    except RowError as error:
+        raise ParameterError(
+            f"{origin}: {name_of(function)} returned an example that cannot be kept: {error}. {error.hint}.",
+            parameter="fn",
+        ) from error
+
+
+def filter_rows(rows: Rows, function: Callable[[Any], bool]) -> array[int]:
+    """The numbers of the rows for which the function returns True."""
+    kept = array("Q")
+    for row, example in enumerate(rows):
+        result: object = called(function, example, where=_Place(rows, row), parameter="fn")
+        if as_truth(result, function, where=_Place(rows, row), parameter="fn"):
+            kept.append(row)
+    return kept
+
+
+class _Place:
+    """The origin of a row, looked up only if a message needs it."""
+
+    __slots__ = ("_row", "_rows")
+
+    def __init__(self, rows: Rows, row: int) -> None:
+        self._rows, self._row = rows, row
+
+    def __str__(self) -> str:
+        return str(self._rows.origin(self._row))
+
+
+def sample_rows(count: int, n: int, *, seed: int) -> array[int]:
+    """`n` of `count` numbers in rising order, each set of that size as likely as any other."""
+    wanted = whole_number("n", n, 0, count)
+    # Of `Random`, only the sequence of `random()` is promised to be the same in every version of Python.
+    draw = Random(whole_number("seed", seed, 0, MAX_SEED)).random
+    chosen = array("Q")
+    for number in range(count):
+        if draw() * (count - number) < wanted - len(chosen):
+            chosen.append(number)
+    return chosen
+
+
+def concat_rows(parts: Sequence[Rows]) -> Rows:
+    """All rows of all parts in order, each with its own origin; copied as bytes."""
+    builder = RowsBuilder(parts[0].kind, path=parts[0].paths[0])
+    for rows in parts:
+        for batch in rows.batches():
+            builder.copy(rows, range(batch.start, batch.start + len(batch)))
+    return builder.build()
