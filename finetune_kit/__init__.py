@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from finetune_kit.dataset import Dataset, Split
     from finetune_kit.errors import FinetuneKitError
     from finetune_kit.evaluation import Evaluation, evaluate
+    from finetune_kit.hosts import models
     from finetune_kit.job import FineTuneJob
     from finetune_kit.records import ChatExample, CompletionExample, Message, PreferenceExample
     from finetune_kit.results import Results
@@ -59,6 +60,7 @@ __all__ = [
     "connect",
     "errors",
     "evaluate",
+    "models",
     "row_validator",
 ]
 
@@ -89,6 +91,7 @@ _MODULE_OF = {
     "connect": "backends",
     "errors": "errors",
     "evaluate": "evaluation",
+    "models": "hosts",
     "row_validator": "validators",
 }
 

@@ -11,11 +11,13 @@
     │   ├── FileTooLargeError               more than the host takes in one file
     │   └── ValidationError                 the report at the door of `train` holds errors
     ├── ParameterError (ValueError)         an argument is out of its range, or two do not go together
+    ├── BudgetError (ValueError)            the training may cost more than the budget, or nobody knows what it costs
     ├── SplitError (ValueError)             the data cannot be split as asked
     ├── TemplateError (ValueError)          a model was called in a way its template does not know
     ├── MissingExtraError (ImportError)     an optional package is not installed
     ├── BackendError (RuntimeError)         the place where the training runs says no
     │   ├── UnknownModelError (LookupError) no such base or fine-tuned model there
+    │   ├── ModelClosedError                the model is shut down, or takes no new training
     │   ├── JobNotFoundError (LookupError)  no such job there
     │   ├── WeightsError (OSError)          the base model cannot be fetched, or is damaged
     │   ├── StorageError (OSError)          the home folder cannot be written: disk full, permission, damage
@@ -27,6 +29,7 @@
         └── WaitTimeoutError (TimeoutError) the caller's patience ended; the job goes on
 
     Detached (KeyboardInterrupt)            Ctrl-C in `wait`: the job goes on
+    ShutdownWarning (UserWarning)           the model will be shut down, or take no new training, soon
 
 To add one: derive it from its parent and from the closest built-in; give it fields as keyword arguments with defaults,
 and pass them to `super().__init__`; write the message as what, where, what to do. `tests/test_errors.py` takes it up by
@@ -150,6 +153,20 @@ class ParameterError(FinetuneKitError, ValueError):
     parameter: str | None
 
 
+class BudgetError(FinetuneKitError, ValueError):
+    """The training may cost more than `budget=` allows, or its cost is not known; nothing was uploaded."""
+
+    estimate: Any = None
+    """The whole `CostEstimate`."""
+
+    def __init__(self, message: str, *, budget: float | None = None, estimate: object = None) -> None:
+        super().__init__(message, budget=budget)
+        self.estimate = estimate
+
+    budget: float | None
+    """US dollars."""
+
+
 class SplitError(FinetuneKitError, ValueError):
     """The data cannot be split as asked."""
 
@@ -181,6 +198,14 @@ class UnknownModelError(BackendError, LookupError):
     def __init__(self, message: str, *, model: str | None = None, known: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.model, self.known = model, known
+
+
+class ModelClosedError(BackendError):
+    """The model is shut down, or takes no new training."""
+
+    def __init__(self, message: str, *, model: str | None = None) -> None:
+        super().__init__(message)
+        self.model = model
 
 
 class JobNotFoundError(BackendError, LookupError):
@@ -239,3 +264,7 @@ class Detached(KeyboardInterrupt):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), str(self), dict(self.__dict__))
+
+
+class ShutdownWarning(UserWarning):
+    """The model will be shut down, or take no new training, within 90 days."""

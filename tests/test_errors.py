@@ -16,7 +16,10 @@ from finetune_kit.errors import Detached, FinetuneKitError
 ERRORS = [
     value
     for value in vars(errors).values()
-    if isinstance(value, type) and issubclass(value, BaseException) and value.__module__ == errors.__name__
+    if isinstance(value, type)
+    and issubclass(value, BaseException)
+    and not issubclass(value, Warning)
+    and value.__module__ == errors.__name__
 ]
 BRANCHES = [error for error in ERRORS if error not in (FinetuneKitError, Detached)]
 
@@ -37,6 +40,8 @@ SAMPLES: Mapping[str, object] = {
     "size_bytes": 700,
     "max_bytes": 512,
     "rows_that_fit": 3,
+    "budget": 20.0,
+    "estimate": ("any", "object"),
 }
 """A value for each field that an error has; a new field needs one here."""
 

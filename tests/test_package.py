@@ -44,6 +44,7 @@ PUBLIC = [
     "connect",
     "errors",
     "evaluate",
+    "models",
     "row_validator",
 ]
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import date
 
 from finetune_kit.backends import Checkpoint, Event, Generation, JobSpec, JobState, Sampling
 from finetune_kit.backends.protocol import ChatMessages
 from finetune_kit.cards import ModelCard
 from finetune_kit.errors import JobNotFoundError
-from finetune_kit.hosts import HostProfile, Resolved, host_profile
+from finetune_kit.hosts import HostProfile, ModelFacts, Resolved, host_profile
 from finetune_kit.testing.memory_job import MemoryJob, MemoryShelf
 from finetune_kit.testing.memory_model import MemoryModel, conversation
 
 BASE = "memory-1"
+_FACTS = ModelFacts(about="learns by heart", source="a backend for tests", as_of=date(2026, 11, 22))
 
 
 class MemoryBackend:
@@ -51,7 +53,7 @@ class MemoryBackend:
         update = {
             "name": "memory",
             "source": "a backend for tests",
-            "models": {BASE: "learns by heart"},
+            "models": {BASE: _FACTS},
             "aliases": dict.fromkeys(local.aliases, BASE),
             "alias_note": "It is no language model.",
         }

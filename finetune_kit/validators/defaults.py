@@ -32,7 +32,7 @@ _ADVICE: tuple[AnyValidator, ...] = (
 
 def essential_rules(host: str | FileRules = "openai") -> tuple[AnyValidator, ...]:
     """What the door of `train` asks: without these the training fails or teaches nothing."""
-    return (MinimumExamples(minimum=_profile(host).min_examples), *_ESSENTIAL)
+    return (MinimumExamples(minimum=_profile(host).min_examples or 1), *_ESSENTIAL)
 
 
 def default_rules(

@@ -81,7 +81,10 @@ class LocalBackend:
         if self._base is None:
             return profile
         base = _absolute(self._base)
-        names = {base: "given as base=", **profile.models}
+        given = next(iter(profile.models.values())).model_copy(
+            update={"about": "given as base=", "tokenizer": None, "training_context_tokens": None}
+        )
+        names = {base: given, **profile.models}
         aliases = dict.fromkeys(profile.aliases, base)
         return profile.model_copy(update={"models": names, "aliases": aliases})
 

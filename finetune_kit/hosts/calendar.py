@@ -1,0 +1,48 @@
+"""Whether a model can still be trained, and for how long what comes out will answer."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from finetune_kit.errors import ModelClosedError
+from finetune_kit.hosts.profile import HostProfile
+
+DAYS_OF_WARNING = 90
+
+
+def today() -> date:
+    """This machine's date; the one place that asks for it."""
+    return date.today()  # noqa: DTZ011 - a host's last day is told without a time zone
+
+
+def check_dates(profile: HostProfile, model: str, *, on: date | None = None) -> tuple[str, ...]:
+    """What to warn of before `model` is trained there; `ModelClosedError` where it no longer can be.
+
+    A warning for each date of the next 90 days. A model that the profile does not hold has no dates.
+    """
+    facts = profile.models.get(model)
+    if facts is None:
+        return ()
+    day = on or today()
+    told = f"({facts.source}, as of {facts.as_of})"
+    if facts.state(day) == "closed":
+        raise ModelClosedError(
+            f"{model} on {profile.name!r} was shut down on {facts.shuts_down}, and all that was trained from it. "
+            f"Choose another one: finetune_kit.models() lists them {told}.",
+            model=model,
+        )
+    if facts.state(day) == "inference only":
+        raise ModelClosedError(
+            f"{model} on {profile.name!r} takes no new training since {facts.training_ends}; models trained before "
+            f"still answer. Choose another one: finetune_kit.models() lists them {told}.",
+            model=model,
+        )
+    ends = (
+        (facts.training_ends, "takes no new training from {} on"),
+        (facts.shuts_down, "is shut down on {}, with all that was trained from it"),
+    )
+    return tuple(
+        f"{model} on {profile.name!r} {what.format(end)}: in {(end - day).days} days {told}."
+        for end, what in ends
+        if end is not None and (end - day).days <= DAYS_OF_WARNING
+    )

@@ -1,0 +1,151 @@
+"""What a host's data file says: limits, methods, and the models that can be fine-tuned there."""
+
+from __future__ import annotations
+
+from datetime import date
+from difflib import get_close_matches
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from finetune_kit.errors import UnknownModelError
+from finetune_kit.records import Kind
+
+Method: TypeAlias = Literal["supervised", "dpo", "reinforcement"]
+State: TypeAlias = Literal["trainable", "inference only", "closed"]
+
+_Dollars: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_Count: TypeAlias = Annotated[int, Field(ge=1)]
+
+
+class _Data(BaseModel):
+    """A misspelt key is an error, not a value that nobody reads."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Resolved(BaseModel):
+    """What a model name means on a host."""
+
+    model_config = ConfigDict(frozen=True)
+
+    requested: str
+    model: str
+    note: str = ""
+    """Why they differ, for the job's first event and the card; empty where they do not."""
+
+
+class FileRules(_Data):
+    """What a host wants of the files that are uploaded to it."""
+
+    name: str
+    source: str
+    as_of: date
+    byte_order_mark: bool
+    """Whether uploaded files must begin with one."""
+    min_examples: _Count | None
+    """None where the host names no number."""
+    max_file_bytes: _Count
+
+
+class Prices(_Data):
+    """US dollars; None where a price is not known, which is not the same as 0."""
+
+    training: _Dollars | None = None
+    """For each million tokens of the training file, each epoch."""
+    training_per_hour: _Dollars | None = None
+    """Where training is paid by the hour instead."""
+    input: _Dollars | None = None
+    """For each million tokens that the fine-tuned model reads."""
+    cached_input: _Dollars | None = None
+    """For each million of them that it read just before."""
+    output: _Dollars | None = None
+    """For each million tokens that it writes."""
+    source: str
+    as_of: date
+
+
+class ModelFacts(_Data):
+    """What is known of one base model on one host; None where it is not."""
+
+    about: str = ""
+    kinds: tuple[Kind, ...] = ()
+    """Which examples it learns from; nothing where the host does not say."""
+    methods: tuple[Method, ...] = ()
+    tokenizer: str | None = None
+    """Which tokens its limits and prices count, such as `o200k_base`."""
+    training_context_tokens: _Count | None = None
+    """The limit for each single example."""
+    max_output_tokens: _Count | None = None
+    """The longest answer that it gives."""
+    prices: Prices | None = None
+    training_ends: date | None = None
+    """The first day on which no new training can be started."""
+    shuts_down: date | None = None
+    """The first day on which neither it nor what was trained from it answers."""
+    source: str
+    as_of: date
+
+    def state(self, on: date) -> State:
+        """What can be done with it on a day."""
+        if self.shuts_down is not None and on >= self.shuts_down:
+            return "closed"
+        if self.training_ends is not None and on >= self.training_ends:
+            return "inference only"
+        return "trainable"
+
+
+class HostProfile(FileRules):
+    """One host: its limits, its methods and its models."""
+
+    base_url: str | None = None
+    """Where its API answers; None where each account has its own address, or there is none."""
+    openai_api: bool = False
+    """Whether the OpenAI SDK drives its files and fine-tuning jobs."""
+    free_of_charge: bool = False
+    """Whether nothing that is done there is ever billed."""
+    methods: tuple[Method, ...] = ()
+    needs_deployment: bool = False
+    """Whether a fine-tuned model must be deployed before it answers."""
+    hosting_per_hour: _Dollars | None = None
+    """US dollars for keeping one fine-tuned model ready; 0 where that is free, None where it is not known."""
+    learning_rate_is_absolute: bool = False
+    """Whether it takes a learning rate, not a multiplier of its own choice."""
+    beyond_context: str = ""
+    """What it does with an example that is too long, to be read after "the host"."""
+    max_suffix_characters: _Count | None = None
+    n_epochs_range: tuple[int, int] | None = None
+    batch_size_range: tuple[int, int] | None = None
+    learning_rate_multiplier_max: float | None = None
+    models: dict[str, ModelFacts]
+    """Base models that can be fine-tuned there, or could."""
+    aliases: dict[str, str] = Field(default_factory=dict[str, str])
+    """Names that cannot exist there, and the model that stands in for each."""
+    alias_note: str = ""
+
+    def resolve(self, model: str) -> Resolved:
+        """The base model behind `model`, or `UnknownModelError` that says which there are."""
+        if model in self.models:
+            return Resolved(requested=model, model=model)
+        if model in self.aliases:
+            stand_in = self.aliases[model]
+            note = f"{model!r} does not exist on {self.name!r}: {stand_in!r} stands in for it. {self.alias_note}"
+            return Resolved(requested=model, model=stand_in, note=note.strip())
+        raise self.unknown(model)
+
+    def knows(self, model: str) -> bool:
+        """Whether `model` means anything there."""
+        return model in self.models or model in self.aliases
+
+    def unknown(self, model: str, *, others: tuple[str, ...] = ()) -> UnknownModelError:
+        """The error for a name that means nothing there."""
+        known = (*self.models, *others)
+        names = ", ".join(map(repr, known)) or "none"
+        near = get_close_matches(model, (*known, *self.aliases), n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        return UnknownModelError(
+            f"the backend {self.name!r} knows no model {model!r}.{hint} It knows {names}, "
+            f"and stand-ins for {', '.join(map(repr, self.aliases)) or 'no other name'}.",
+            model=model,
+            known=(*known, *self.aliases),
+        )
