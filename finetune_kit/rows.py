@@ -491,15 +491,17 @@ class RowsBuilder:
         metadata: Sequence[Mapping[str, JsonValue]] | None = None,
         *,
         lines: Sequence[int],
+        written: Sequence[bytes] | None = None,
     ) -> None:
         """Store many completion examples at once.
 
-        Metadata, where there is any, holds nothing but text, truth values, null and whole numbers of 64 bits.
+        Metadata, where there is any, holds nothing but text, truth values, null and whole numbers of 64 bits. `written`
+        is each content in its canonical form, where that is known already.
         `RowError` where one of them has no JSON form, and then none is stored.
         """
         if not prompts:
             return
-        packed = pack_pairs(prompts, completions, metadata)
+        packed = pack_pairs(prompts, completions, metadata, written=written)
         self._spool.append_many(packed.records, packed.lengths)
         self._remember(lines, packed.keys, packed.flags, [self._part(self._path)])
 

@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from finetune_kit.readers.columns import Fields, choose_fields, joined
+from finetune_kit.readers.intake import Pairs
 from finetune_kit.readers.preferences import is_preference
 from finetune_kit.readers.shapes import Shape
 from finetune_kit.records import CompletionExample, Example, JsonValue
-
-
-class Pairs(NamedTuple):
-    """Many completion rows, as `Intake.accept_pairs` takes them."""
-
-    prompts: list[str]
-    completions: list[str]
-    metadata: list[dict[str, JsonValue]] | None
 
 
 class Cells(ABC):

@@ -138,7 +138,7 @@ class _Table:
             pairs = columns.together(records) if sound else None
             if pairs is not None:
                 lines = [start for start, _ in spans]
-                into.accept_pairs(*pairs, lines=lines, raw=self._raw_at(spans))
+                into.accept_pairs(pairs, lines=lines, raw=self._raw_at(spans))
             else:
                 self._pour_singly(records, spans, columns, width=width, into=into)
             if error is not None:

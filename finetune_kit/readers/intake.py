@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from finetune_kit._canonical import kind_of
 from finetune_kit._refused import RefusedRowsBuilder
 from finetune_kit.errors import ColumnError, DataError, EmptyDataError, FormatError, RowError
 from finetune_kit.records import CompletionExample, Example, JsonValue, Kind
-from finetune_kit.rows import DAMAGED, Refusal, Rows, RowsBuilder, Source
+from finetune_kit.rows import DAMAGED, Origin, Refusal, Rows, RowsBuilder, Source
 
 REFUSALS_KEPT = 1000
 _TEXT_LENGTH = 200
@@ -42,6 +43,17 @@ class Understanding:
     delimiter: str | None = None
 
 
+class Pairs(NamedTuple):
+    """Many completion rows at once."""
+
+    prompts: Sequence[str]
+    completions: Sequence[str]
+    metadata: Sequence[Mapping[str, JsonValue]] | None = None
+    """Nothing but text, truth values, null and whole numbers of 64 bits."""
+    written: Sequence[bytes] | None = None
+    """Each content in its canonical form, where that is known already."""
+
+
 class Intake:
     """Takes rows one by one; the first good one decides the kind of all."""
 
@@ -51,6 +63,7 @@ class Intake:
         self._refused = 0
         self._refusals: list[Refusal] = []
         self._refused_rows = RefusedRowsBuilder()
+        self._repeated = self._first_repeated = 0
 
     def accept(self, example: Example, *, line: int, raw: object) -> None:
         """Keep a row, or refuse it where it cannot be kept."""
@@ -65,25 +78,17 @@ class Intake:
                 self._builder = None
             self.refuse(error, line=line, raw=raw)
 
-    def accept_pairs(
-        self,
-        prompts: Sequence[str],
-        completions: Sequence[str],
-        metadata: Sequence[Mapping[str, JsonValue]] | None = None,
-        *,
-        lines: Sequence[int],
-        raw: Callable[[int], object],
-    ) -> None:
+    def accept_pairs(self, pairs: Pairs, *, lines: Sequence[int], raw: Callable[[int], object]) -> None:
         """Keep many completion rows at once, or refuse those of them that cannot be kept.
 
-        `raw` gives the row at a place in the list, as it was read. Metadata, where there is any, holds nothing but
-        text, truth values, null and whole numbers of 64 bits.
+        `raw` gives the row at a place in the list, as it was read.
         """
+        prompts, completions, metadata, written = pairs
         if self._builder is None and prompts:
             self._builder = RowsBuilder("completion", path=self._path)
         try:
             if self._builder is not None and self._builder.kind == "completion":
-                self._builder.add_pairs(prompts, completions, metadata, lines=lines)
+                self._builder.add_pairs(prompts, completions, metadata, lines=lines, written=written)
                 return
         except RowError:
             pass  # which of them it is, is found out one by one
@@ -97,6 +102,11 @@ class Intake:
         self._refused_rows.add(error, line=line, raw=raw)
         if len(self._refusals) < REFUSALS_KEPT:
             self._refusals.append(Refusal(line, error.column, error.code, str(error), error.hint, _excerpt(raw)))
+
+    def tell_repeated_key(self, *, line: int) -> None:
+        """Count a row that was kept although an object in it has a key twice, of which parsers take the last."""
+        self._first_repeated = self._first_repeated or line
+        self._repeated += 1
 
     @property
     def rows_in(self) -> int:
@@ -124,11 +134,17 @@ class Intake:
             rows_refused=self._refused,
             refusals=tuple(self._refusals),
             columns=understanding.columns,
-            notes=(*understanding.notes, *_damage(rows)),
+            notes=(*understanding.notes, *self._repeated_keys(), *_damage(rows)),
             first_rows=tuple(rows[: min(_ROWS_SHOWN, len(rows))]),
             refused_rows=self._refused_rows.build(),
         )
         return ReadResult(rows, source)
+
+    def _repeated_keys(self) -> Iterator[str]:
+        if self._repeated:
+            has = "1 row has" if self._repeated == 1 else f"{self._repeated:,} rows have"
+            first = Origin(self._path, self._first_repeated)
+            yield f"{has} a key twice in one object, first in {first}; as in most programs, the last value counts."
 
     def _nothing_good(self) -> DataError:
         where = self._path or "The records"

@@ -13,7 +13,7 @@ from finetune_kit.errors import EmptyDataError, FormatError, RowError
 from finetune_kit.readers.columns import shown
 from finetune_kit.readers.encodings import TextEncoding, in_encoding, read_head, utf8_pieces
 from finetune_kit.readers.intake import Intake, ReadResult, Understanding
-from finetune_kit.readers.json_objects import bad_json, example_of, plain_pairs
+from finetune_kit.readers.json_objects import bad_json, example_of, has_repeated_keys, plain_pairs
 from finetune_kit.readers.json_text import JsonText, Value
 from finetune_kit.readers.jsonl import DOCUMENT_CHARACTERS, layout_of, pour_lines
 from finetune_kit.readers.opening import PathLike, open_source
@@ -165,13 +165,13 @@ class _Document:
             self._singly = max(0, self._singly - 1)
             return False
         objects = text.objects(separator=separator)
-        pairs = None if objects is None else plain_pairs(objects.parsed, keys)
+        pairs = None if objects is None else plain_pairs(objects.parsed, objects.raw, keys)
         if objects is None or pairs is None:
             self._singly = _ROWS_SINGLY
             return False
         lines = text.step_over(objects)
         numbers = range(self.intake.rows_in + 1, self.intake.rows_in + len(lines) + 1)
-        self.intake.accept_pairs(*pairs, lines=numbers if self._by_number else lines, raw=objects.raw.__getitem__)
+        self.intake.accept_pairs(pairs, lines=numbers if self._by_number else lines, raw=objects.raw.__getitem__)
         return True
 
     def _row(self, value: Value) -> None:
@@ -184,6 +184,8 @@ class _Document:
             self.intake.refuse(error, line=line, raw=value.raw)
         else:
             self.intake.accept(example, line=line, raw=value.raw)
+            if has_repeated_keys(value.raw, value.parsed):
+                self.intake.tell_repeated_key(line=line)
 
     def _judged(self, value: Value, error: orjson.JSONDecodeError) -> RowError:
         """The reason to refuse a row whose end is certain; a syntax error makes all ends after it uncertain."""

@@ -8,8 +8,9 @@ from typing import Any, cast
 
 import orjson
 
-from finetune_kit._canonical import needs_exact_numbers
+from finetune_kit._canonical import PAIR_KEYS, needs_exact_numbers
 from finetune_kit.errors import RowError
+from finetune_kit.readers.intake import Pairs
 from finetune_kit.readers.refusals import wrong_type
 from finetune_kit.readers.shapes import Shape
 from finetune_kit.records import Example, JsonValue
@@ -25,13 +26,15 @@ def example_of(row: object, raw: bytes | str, shape: Shape) -> Example:
     return example
 
 
-Pairs = tuple[list[str], list[str], list[dict[str, JsonValue]] | None]
-
+_ODD_COLON = b'" :'
 _PLAIN = {str, bool, int, type(None)}  # whole numbers that orjson gives are of 64 bits; larger ones it makes floats
 
 
-def plain_pairs(rows: Sequence[Any], keys: tuple[str, str]) -> Pairs | None:
-    """Prompts, completions and metadata of rows that hold nothing but texts and plain values; None otherwise."""
+def plain_pairs(rows: Sequence[Any], raw: Sequence[bytes], keys: tuple[str, str]) -> Pairs | None:
+    """Prompts, completions and metadata of rows that hold nothing but texts and plain values; None otherwise.
+
+    `raw` is the text of each row. A key that stands twice in one of them makes it None as well.
+    """
     try:
         prompts, completions = ([row[key] for row in rows] for key in keys)
     except (KeyError, TypeError, IndexError):
@@ -39,11 +42,53 @@ def plain_pairs(rows: Sequence[Any], keys: tuple[str, str]) -> Pairs | None:
     if {*map(type, prompts), *map(type, completions)} != {str}:
         return None
     if {*map(len, rows)} == {2}:
-        return prompts, completions, None
+        text = b",".join(raw)
+        # Most programs write as we do: such a row is stored as it stands, once it is seen that all are written so.
+        if keys == PAIR_KEYS and orjson.dumps(rows) == b"[%b]" % text:
+            return Pairs(prompts, completions, None, written=raw)
+        return Pairs(prompts, completions, None) if _colons(text) == 2 * len(rows) else None
     metadata: list[dict[str, JsonValue]]
     metadata = [{key: value for key, value in row.items() if key not in keys} for row in rows]
     kinds: set[type] = {type(value) for more in metadata for value in more.values()}
-    return (prompts, completions, metadata) if kinds <= _PLAIN else None
+    plain = kinds <= _PLAIN and _colons(b",".join(raw)) == sum(map(len, rows))
+    return Pairs(prompts, completions, metadata) if plain else None
+
+
+def has_repeated_keys(raw: bytes, row: object) -> bool:
+    """Whether an object in the text has a key twice, of which parsing it has kept only the last."""
+    return _colons(raw) != _count_keys(row) and _repeats_a_key(raw)
+
+
+def _colons(text: bytes) -> int:
+    """How many colons stand right behind a text, as many as there are keys; -1 in oddly written JSON."""
+    # Inside a text a quotation mark has a backslash before it.
+    return -1 if _ODD_COLON in text else text.count(b'":') - text.count(b'\\":')
+
+
+def _count_keys(value: object) -> int:
+    count = 0
+    level: list[object] = [value]
+    while level:
+        deeper: list[object] = []
+        for item in level:
+            if isinstance(item, dict):
+                count += len(cast("dict[str, object]", item))
+                deeper += [part for part in cast("dict[str, object]", item).values() if isinstance(part, dict | list)]
+            elif isinstance(item, list):
+                deeper += [part for part in cast("list[object]", item) if isinstance(part, dict | list)]
+        level = deeper
+    return count
+
+
+def _repeats_a_key(text: bytes) -> bool:
+    found = False
+
+    def look(pairs: list[tuple[str, object]]) -> None:
+        nonlocal found
+        found = found or len({key for key, _ in pairs}) < len(pairs)
+
+    json.loads(text, object_pairs_hook=look)
+    return found
 
 
 def bad_json(error: orjson.JSONDecodeError) -> RowError:

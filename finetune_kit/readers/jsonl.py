@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterable
 from io import BufferedReader
+from operator import itemgetter
 from typing import Any, Literal
 
 import orjson
@@ -13,13 +14,16 @@ import orjson
 from finetune_kit.errors import FormatError, RowError
 from finetune_kit.readers.encodings import TextEncoding, in_encoding, read_head, utf8_pieces
 from finetune_kit.readers.intake import Intake, ReadResult, Understanding
-from finetune_kit.readers.json_objects import bad_json, example_of, plain_pairs
+from finetune_kit.readers.json_objects import bad_json, example_of, has_repeated_keys, plain_pairs
 from finetune_kit.readers.lines import BYTE_ENDS, line_ends, whole_lines
 from finetune_kit.readers.opening import PathLike, open_source
 from finetune_kit.readers.shapes import Shape
 
 LONGEST_LINE = 1 << 26
 """Bytes in one line, as UTF-8: images in a chat row need many; without a limit one line could fill the memory."""
+
+_ENDS = itemgetter(0, -1)
+_BRACES = {tuple(b"{}")}
 
 DOCUMENT_CHARACTERS = 1 << 20
 """How much of the text `layout_of` wants to see."""
@@ -83,41 +87,41 @@ def _pour_blocks(pieces: Iterable[bytes], shape: Shape, *, path: str, into: Inta
 def _pour_together(block: bytes, shape: Shape, *, line: int, into: Intake) -> int:
     """Hand over all rows of the block at once where each of its lines is a plain pair, and say how many; else none."""
     keys = shape.pair_keys()
-    rows = None if keys is None else _objects(block)
-    if keys is None or rows is None:
+    together = None if keys is None else _together(block)
+    if keys is None or together is None:
         return 0
-    pairs = plain_pairs(rows, keys)
+    lines, objects = together
+    pairs = plain_pairs(objects, lines, keys)
     if pairs is None:
         return 0
-    into.accept_pairs(*pairs, lines=range(line, line + len(rows)), raw=lambda place: block.split(b"\n")[place])
-    return len(rows)
+    into.accept_pairs(pairs, lines=range(line, line + len(lines)), raw=lines.__getitem__)
+    return len(lines)
 
 
-def _objects(block: bytes) -> list[Any] | None:
-    """The objects of a block that holds one on each line, parsed in one go.
+def _together(block: bytes) -> tuple[list[bytes], list[Any]] | None:
+    """The lines of a block that holds one object on each, and the objects, parsed in one go.
 
-    Each line begins with a brace and ends with one, and no text holds a raw line end; so if there are as many objects
-    as lines, and none holds another, each line is one object.
+    The line ends stay, and are no JSON inside a text: so each falls between two objects, as long as none holds another,
+    and with as many objects as lines each line is one.
     """
     if b"\r" in block:
         block = block.replace(b"\r\n", b"\n")
     body = block.removesuffix(b"\n")
-    if b"\r" in body or body[:1] != b"{" or body[-1:] != b"}":
-        return None
     lines = body.split(b"\n")
-    if body.count(b"}\n{") != len(lines) - 1:
-        return None
     try:
-        found: list[Any] = orjson.loads(b"[" + b",".join(lines) + b"]")
-    except orjson.JSONDecodeError:
+        if b"\r" in body or set(map(_ENDS, lines)) != _BRACES:
+            return None
+        found: list[Any] = orjson.loads(b"[%b]" % body.replace(b"\n", b",\n"))
+    except (IndexError, orjson.JSONDecodeError):  # a blank line, or one that is no object
         return None
-    return found if len(found) == len(lines) else None
+    return (lines, found) if len(found) == len(lines) else None
 
 
 def _pour(lines: Iterable[tuple[int, bytes]], shape: Shape, *, into: Intake) -> None:
     for line, raw in lines:
         try:
-            example = example_of(orjson.loads(raw), raw, shape)
+            row: object = orjson.loads(raw)
+            example = example_of(row, raw, shape)
         except orjson.JSONDecodeError as error:
             raw.decode()  # what is not UTF-8 at all is not the fault of this row
             if raw and not raw.isspace():
@@ -126,6 +130,8 @@ def _pour(lines: Iterable[tuple[int, bytes]], shape: Shape, *, into: Intake) -> 
             into.refuse(error, line=line, raw=raw)
         else:
             into.accept(example, line=line, raw=raw)
+            if has_repeated_keys(raw, row):
+                into.tell_repeated_key(line=line)
 
 
 def layout_of(head: str) -> Literal["array", "spread", "lines"]:

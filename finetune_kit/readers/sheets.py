@@ -82,7 +82,7 @@ def _pour(parts: Iterable[Part], width: int, columns: Cells, *, into: Intake) ->
     for start, rows in parts:
         pairs = columns.together(rows) if _are_plain(rows, width) else None
         if pairs is not None and all(map(str.strip, pairs.prompts)):  # else some row may be blank
-            into.accept_pairs(*pairs, lines=range(start, start + len(rows)), raw=rows.__getitem__)
+            into.accept_pairs(pairs, lines=range(start, start + len(rows)), raw=rows.__getitem__)
             continue
         for line, cells in enumerate(rows, start):
             if not _is_blank(cells):

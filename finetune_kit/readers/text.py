@@ -8,7 +8,7 @@ from io import BufferedReader
 
 from finetune_kit.errors import FormatError, RowError
 from finetune_kit.readers.encodings import TextEncoding, in_encoding, text_pieces
-from finetune_kit.readers.intake import Intake, ReadResult, Understanding
+from finetune_kit.readers.intake import Intake, Pairs, ReadResult, Understanding
 from finetune_kit.readers.lines import TEXT_ENDS, lines_of, whole_lines
 from finetune_kit.readers.opening import PathLike, open_source
 from finetune_kit.records import CompletionExample
@@ -58,9 +58,8 @@ def _pour(lines: Sequence[str], first: int, *, into: Intake) -> None:
     rows = [(number, line) for number, line in enumerate(lines, first) if not line.isspace()]
     if not any("\0" in line for _, line in rows):
         texts = [line.rstrip("\r\n") for _, line in rows]
-        into.accept_pairs(
-            [""] * len(rows), texts, lines=[number for number, _ in rows], raw=lambda place: rows[place][1]
-        )
+        pairs = Pairs([""] * len(rows), texts)
+        into.accept_pairs(pairs, lines=[number for number, _ in rows], raw=lambda place: rows[place][1])
         return
     for number, line in rows:
         if "\0" in line:

@@ -143,6 +143,24 @@ def test_bad_line_is_refused_with_its_reason(file: Path, line: str, code: str, r
     assert refusal.hint
 
 
+TWICE = '{"prompt": "q", "prompt": "r", "completion": "a"}'
+
+
+@pytest.mark.parametrize(
+    "line", [TWICE, '{"prompt": "r", "completion": "a", "x": {"k": 1, "k" : 2}}', TWICE.replace(":", " :")]
+)
+def test_key_that_stands_twice_is_told(file: Path, line: str) -> None:
+    result = read(file, '{"prompt": "p", "completion": "x"}', line, '{"prompt": "z", "completion": "x"}', line)
+    (note,) = result.source.notes
+    assert note.startswith(f"2 rows have a key twice in one object, first in {file} row 2;")
+    assert result.rows[1] == CompletionExample("r", "a", result.rows[1].metadata)
+
+
+def test_text_that_looks_like_keys_is_not_told(file: Path) -> None:
+    row = {"prompt": 'the key "prompt": and "prompt":', "completion": '\\"prompt":', "key\\": 1, '"x"': "a"}
+    assert read(file, json.dumps(row), json.dumps(row, separators=(",", ":"))).source.notes == ()
+
+
 def test_number_says_how_to_write_it(file: Path) -> None:
     assert refusal_of(file, '{"prompt": "q", "completion": 4}').hint == 'Write it as a string: "4"'
 
@@ -268,7 +286,7 @@ def test_lines_read_together_are_those_read_one_by_one(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(encodings, "_PIECE_BYTES", block)
         result = read_jsonl(path)
-        patch.setattr(jsonl, "plain_pairs", lambda rows, keys: None)
+        patch.setattr(jsonl, "plain_pairs", lambda rows, raw, keys: None)
         expected = read_jsonl(path)
     assert list(result.rows) == list(expected.rows)
     assert [result.rows.origin(n) for n in range(len(result.rows))] == [
