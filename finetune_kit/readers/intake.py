@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import reprlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -152,7 +153,7 @@ class Intake:
             return EmptyDataError(f"{where}: there are no rows. Check where they come from.", path=self._path)
         told = [
             f"{'row' if self._path else 'record'} {refusal.line}: {refusal.reason}. {refusal.hint}".rstrip(". ") + "."
-            for refusal in self._refusals[:_REASONS_SHOWN]
+            for refusal in _telling(self._refusals)
         ]
         missing = all(refusal.code == "missing_field" for refusal in self._refusals)
         kind = ColumnError if missing else FormatError
@@ -161,6 +162,14 @@ class Intake:
             path=self._path,
             row=self._refusals[0].line,
         )
+
+
+def _telling(refusals: Sequence[Refusal]) -> list[Refusal]:
+    """A few that say most: one of each kind, and of the rarest kind more, for what most rows share is told by one."""
+    times = Counter(refusal.code for refusal in refusals)
+    firsts = {refusal.code: refusal.line for refusal in reversed(refusals)}
+    chosen = sorted(refusals, key=lambda one: (firsts[one.code] != one.line, times[one.code], one.line))
+    return sorted(chosen[:_REASONS_SHOWN], key=lambda one: one.line)
 
 
 def _damage(rows: Rows) -> tuple[str, ...]:

@@ -226,6 +226,12 @@ def test_all_lines_refused_gives_the_first_three_reasons(file: Path) -> None:
         read(file, "a", "b", "c", "d")
 
 
+def test_rare_reasons_are_named_among_many_equal_ones(file: Path) -> None:
+    other = '{"a": 1}'
+    with pytest.raises(FormatError, match=r"row 1: there is no prompt.* row 5: not valid JSON.* row 8: not valid JSON"):
+        read(file, *[other] * 4, "{a: 1}", other, other, "{a: 1}", other)
+
+
 @pytest.mark.parametrize("text", ["", "\n \n", "\ufeff"])
 def test_nothing_to_read_is_said(file: Path, text: str) -> None:
     with pytest.raises(EmptyDataError):
