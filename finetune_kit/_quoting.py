@@ -2,9 +2,35 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+
 _LIMIT = 40
 
 
 def quoted(text: str) -> str:
     """The text in quotes, shortened, with nothing in it that a terminal would obey."""
     return repr(text if len(text) <= _LIMIT else text[: _LIMIT - 1] + "…")
+
+
+def described(value: object) -> str:
+    """What a value of the wrong type is, in words."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return f"a number ({literal(value)})"
+    if isinstance(value, str):
+        return "text"
+    if isinstance(value, list | tuple):
+        return "a list"
+    return "an object" if isinstance(value, Mapping) else f"a {type(value).__name__}"
+
+
+def literal(value: float) -> str:
+    """A number or truth value as JSON writes it, shortened."""
+    try:
+        return json.dumps(value)[:40]
+    except ValueError:  # Python writes no whole number of more than 4,300 digits
+        return "very long"

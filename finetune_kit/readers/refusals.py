@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
+from finetune_kit._quoting import described, literal
 from finetune_kit.errors import RowError
 from finetune_kit.readers.columns import shown
 
 
 def wrong_type(where: str, value: object, *, hint: str = "") -> RowError:
     """The refusal of a value that is not what it should be, naming what it is."""
-    return RowError(f"{where} is {_described(value)}", code="wrong_type", hint=hint or _text_hint(value))
+    return RowError(f"{where} is {described(value)}", code="wrong_type", hint=hint or _text_hint(value))
 
 
 def missing(where: str, keys: Iterable[object], *, holder: str, hint: str) -> RowError:
@@ -20,30 +20,9 @@ def missing(where: str, keys: Iterable[object], *, holder: str, hint: str) -> Ro
     return RowError(f"{where} is missing; the {holder} has: {names}", code="missing_field", hint=hint)
 
 
-def _described(value: object) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return f"a number ({_literal(value)})"
-    if isinstance(value, str):
-        return "text"
-    if isinstance(value, list | tuple):
-        return "a list"
-    return "an object" if isinstance(value, Mapping) else f"a {type(value).__name__}"
-
-
 def _text_hint(value: object) -> str:
     if value is None:
         return 'Write it as a string, "" where it is empty'
     if isinstance(value, bool | int | float):
-        return f'Write it as a string: "{_literal(value)}"'
+        return f'Write it as a string: "{literal(value)}"'
     return "Write it as one string"
-
-
-def _literal(value: float) -> str:
-    try:
-        return json.dumps(value)[:40]
-    except ValueError:  # Python writes no whole number of more than 4,300 digits
-        return "very long"

@@ -4,26 +4,48 @@ from __future__ import annotations
 
 from finetune_kit.hosts import FileRules, file_rules
 from finetune_kit.rows import Source
+from finetune_kit.validators.chat_echo import EchoedQuestion
+from finetune_kit.validators.chat_order import ChatOrder
 from finetune_kit.validators.chat_roles import ChatRoles
+from finetune_kit.validators.content_parts import ContentParts
 from finetune_kit.validators.contradictions import Contradictions
 from finetune_kit.validators.duplicates import Duplicates
 from finetune_kit.validators.empty import EmptyCompletion, EmptyMessage, EmptyPrompt
 from finetune_kit.validators.file_size import FileSize
 from finetune_kit.validators.file_source import FileSource
+from finetune_kit.validators.image_limits import ImageLimits
+from finetune_kit.validators.image_parts import ImageParts
+from finetune_kit.validators.message_keys import MessageKeys
+from finetune_kit.validators.message_name import MessageName
+from finetune_kit.validators.message_tokens import ReservedTokens
+from finetune_kit.validators.message_weight import MessageWeight
 from finetune_kit.validators.preference_pairs import PreferencePairs
 from finetune_kit.validators.protocols import AnyValidator
 from finetune_kit.validators.set_size import MinimumExamples
+from finetune_kit.validators.tool_calls import ToolCalls
+from finetune_kit.validators.tool_definitions import ToolDefinitions
 
 # Without these the training fails or teaches nothing.
 _ESSENTIAL: tuple[AnyValidator, ...] = (
     EmptyCompletion(),
     EmptyMessage(),
     ChatRoles(),
+    MessageWeight(),
+    MessageName(),
+    ReservedTokens(),
+    ContentParts(),
+    ImageParts(),
+    ImageLimits(),
+    ToolDefinitions(),
+    ToolCalls(),
     PreferencePairs(),
 )
 
 # The same for every host and model.
 _ADVICE: tuple[AnyValidator, ...] = (
+    ChatOrder(),
+    EchoedQuestion(),
+    MessageKeys(),
     EmptyPrompt(),
     Duplicates(),
     Contradictions(),

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from finetune_kit.records import ChatExample
+from finetune_kit.records import ChatExample, Message
 from finetune_kit.validators import ChatRoles, validate
+from finetune_kit.validators.chat_roles import KNOWN_ROLES
 from tests.rows_of import chats, completions, conversation
 
 
@@ -13,7 +16,9 @@ from tests.rows_of import chats, completions, conversation
     ("example", "messages"),
     [
         (conversation(("user", "x")), ["no message is by the assistant"]),
-        (ChatExample(()), ["no message is by the assistant"]),
+        (ChatExample(()), ["the conversation has no messages"]),
+        (conversation(("system", "x")), ["there are only instructions, no question and no answer"]),
+        (conversation(("system", "x"), ("developer", "y")), ["there are only instructions, no question and no answer"]),
         (
             conversation(("user", "x"), ("assistant", "y"), ("user", "z")),
             ["the last message is by 'user', not by the assistant"],
@@ -47,6 +52,13 @@ def test_a_role_cannot_write_to_the_terminal() -> None:
     report = validate(chats(conversation(("\x1b[2J" + "x" * 1000, "x"), ("assistant", "y"))), [ChatRoles()])
     assert "\x1b" not in report.summary()
     assert len(report.errors[0].message) < 100
+
+
+@given(st.lists(st.sampled_from([*KNOWN_ROLES, "bot", ""])))
+def test_a_conversation_of_known_speakers_that_the_assistant_ends_is_right(roles: list[str]) -> None:
+    example = ChatExample(tuple(Message(role, "x") for role in roles))
+    right = set(roles) <= set(KNOWN_ROLES) and roles[-1:] == ["assistant"]
+    assert validate(chats(example), [ChatRoles()]).ok == right
 
 
 def test_completions_have_no_roles() -> None:

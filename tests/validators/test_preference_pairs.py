@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from hypothesis import given
 
-from finetune_kit.records import Message, PreferenceExample
+from finetune_kit.records import JsonValue, Message, PreferenceExample
 from finetune_kit.rows import Rows, RowsBuilder
 from finetune_kit.validators import DEFAULT, EmptyMessage, PreferencePairs, validate
+from tests.chats_of import JSON
 
 GOOD = PreferenceExample(
     (Message("user", "Hi"),), (Message("assistant", "Hello!"),), (Message("assistant", "What?"),), {"tools": []}
@@ -31,6 +34,14 @@ def test_sound_pairs_have_no_errors() -> None:
     [
         (replace(GOOD, messages=()), [("input.messages", "nothing is asked")]),
         (replace(GOOD, messages=(Message("human", "Hi"),)), [("input.messages[0].role", "'human' is not a role")]),
+        (
+            replace(GOOD, messages=(Message("user", "Hi"), Message("assistant", "Hello"))),
+            [("input.messages[1].role", "the assistant has answered already")],
+        ),
+        (
+            replace(GOOD, messages=(Message("user", [{"type": "image_url"}]),)),
+            [("input.messages[0].content", "an image in a preference pair")],
+        ),
         (replace(GOOD, preferred=()), [("preferred_output", "the answer has 0 messages, not one")]),
         (
             replace(GOOD, preferred=(*GOOD.preferred, *GOOD.preferred)),
@@ -56,3 +67,20 @@ def test_empty_answer_is_an_error_at_its_place() -> None:
     assert [issue.field for issue in validate(rows(example), [EmptyMessage()]).errors] == [
         "non_preferred_output[0].content"
     ]
+
+
+def test_instructions_alone_are_a_warning() -> None:
+    report = validate(rows(replace(GOOD, messages=(Message("system", "Say hello"),))), [PreferencePairs()])
+    assert [issue.message for issue in report.warnings] == ["there are only instructions, no question"]
+    assert report.ok
+
+
+@given(JSON, JSON)
+def test_nothing_raises_and_an_answer_is_never_better_than_itself(content: Any, more: Any) -> None:
+    parts: list[JsonValue] = [content, {"type": "text", "text": "x"}]
+    answer = (Message("assistant", parts, {"tool_calls": more}),)
+    asked = (Message("user", parts, {"name": more}),)
+    pair = replace(GOOD, messages=asked, preferred=answer, non_preferred=answer, more={"tools": more})
+    messages = [issue.message for issue in validate(rows(pair), [PreferencePairs()]).errors]
+    assert "both answers are the same, so there is nothing to prefer" in messages
+    assert "validator_failed" not in validate(rows(pair), DEFAULT).counts
