@@ -173,6 +173,15 @@ def unpack_pairs(contents: bytes) -> list[dict[str, str]]:
     return pairs
 
 
+def unpack_metadata(records: Sequence[bytes]) -> list[dict[str, JsonValue]]:
+    """The metadata of those of the rows that have some."""
+    parts = [record[record.index(b"\n") + 1 :] for record in records]
+    exact: list[dict[str, JsonValue]] = [json.loads(part[1:]) for part in parts if part.startswith(_EXACT) and part[1:]]
+    plain = b",".join([part for part in parts if part and not part.startswith(_EXACT)])
+    found: list[dict[str, JsonValue]] = orjson.loads(b"[" + plain + b"]")
+    return found + exact
+
+
 def _example(kind: Kind, data: dict[str, Any], metadata: Mapping[str, JsonValue]) -> Example:
     if kind == "completion":
         return CompletionExample(data["prompt"], data["completion"], metadata)

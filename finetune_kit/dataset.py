@@ -34,6 +34,7 @@ from finetune_kit.validators import (
     Report,
     Validator,
     check_disjoint,
+    check_labels,
     default_rules,
     essential_rules,
     row_validator,
@@ -238,7 +239,9 @@ class Split:
         if validators is not None:
             return self._inspect((*essential_rules(host), *_as_rules(validators)))[0]
         rules = default_rules(host, model=model, source=self.training.source)
-        return self._inspect(rules, held_out=[rule for rule in rules if isinstance(rule, Validator)])[0]
+        report = self._inspect(rules, held_out=[rule for rule in rules if isinstance(rule, Validator)])[0]
+        unseen = (issue for _, side in self._held_out for issue in check_labels(self.training.rows, side.rows))
+        return report.merge(Report.collect(unseen))
 
     def _inspect(
         self, rules: Sequence[AnyValidator], *, held_out: Sequence[AnyValidator] | None = None

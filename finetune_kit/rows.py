@@ -22,6 +22,7 @@ from finetune_kit._canonical import (
     pack_pairs,
     unpack,
     unpack_many,
+    unpack_metadata,
     unpack_pairs,
 )
 from finetune_kit._refused import RefusedRows
@@ -233,6 +234,11 @@ class Batch:
     def completions(self) -> Sequence[str]:
         """The completion of each; nothing where the rows are not completion examples."""
         return [content["completion"] for content in self._pairs]
+
+    @cached_property
+    def metadata(self) -> Sequence[Mapping[str, JsonValue]]:
+        """The metadata of those of the rows that have some, in no particular order."""
+        return unpack_metadata(self._records) if self.rows.have_metadata(self._numbers) else ()
 
     @cached_property
     def raw(self) -> RowBytes:

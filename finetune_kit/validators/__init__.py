@@ -5,6 +5,7 @@ from __future__ import annotations
 from finetune_kit.validators.chat_echo import EchoedQuestion
 from finetune_kit.validators.chat_order import ChatOrder
 from finetune_kit.validators.chat_roles import ChatRoles
+from finetune_kit.validators.columns import ColumnTypes, ExtraColumns
 from finetune_kit.validators.content_parts import ContentParts
 from finetune_kit.validators.contradictions import Contradictions
 from finetune_kit.validators.defaults import DEFAULT, ESSENTIAL, default_rules, essential_rules
@@ -13,19 +14,31 @@ from finetune_kit.validators.duplicates import Duplicates
 from finetune_kit.validators.empty import EmptyCompletion, EmptyMessage, EmptyPrompt
 from finetune_kit.validators.file_size import FileSize
 from finetune_kit.validators.file_source import FileSource
+from finetune_kit.validators.identical_prompts import IdenticalPrompts
 from finetune_kit.validators.image_limits import ImageLimits
 from finetune_kit.validators.image_parts import ImageParts
 from finetune_kit.validators.issue import Issue, Severity
+from finetune_kit.validators.label_balance import LabelBalance
+from finetune_kit.validators.label_classes import OneClass
+from finetune_kit.validators.label_likeness import LookAlikeLabels
+from finetune_kit.validators.label_rarity import RareLabels
+from finetune_kit.validators.label_sides import check_labels
+from finetune_kit.validators.leading_space import LeadingSpace
+from finetune_kit.validators.letter_case import LetterCase
 from finetune_kit.validators.message_keys import MessageKeys
 from finetune_kit.validators.message_name import MessageName
 from finetune_kit.validators.message_tokens import ReservedTokens
 from finetune_kit.validators.message_weight import MessageWeight
 from finetune_kit.validators.preference_pairs import PreferencePairs
+from finetune_kit.validators.prefixes import CompletionPrefix, PromptPrefix
 from finetune_kit.validators.protocols import AnyValidator, SetCheck, SetValidator, Validator
 from finetune_kit.validators.report import Report
 from finetune_kit.validators.row_rule import RowRule, row_validator
 from finetune_kit.validators.run import validate
+from finetune_kit.validators.separators import Prepared, Separator, StopSequence
 from finetune_kit.validators.set_size import MinimumExamples
+from finetune_kit.validators.suffixes import CompletionSuffix, PromptSuffix
+from finetune_kit.validators.task_type import TaskType
 from finetune_kit.validators.tool_calls import ToolCalls
 from finetune_kit.validators.tool_definitions import ToolDefinitions
 
@@ -35,6 +48,9 @@ __all__ = [
     "AnyValidator",
     "ChatOrder",
     "ChatRoles",
+    "ColumnTypes",
+    "CompletionPrefix",
+    "CompletionSuffix",
     "ContentParts",
     "Contradictions",
     "Duplicates",
@@ -42,26 +58,41 @@ __all__ = [
     "EmptyCompletion",
     "EmptyMessage",
     "EmptyPrompt",
+    "ExtraColumns",
     "FileSize",
     "FileSource",
+    "IdenticalPrompts",
     "ImageLimits",
     "ImageParts",
     "Issue",
+    "LabelBalance",
+    "LeadingSpace",
+    "LetterCase",
+    "LookAlikeLabels",
     "MessageKeys",
     "MessageName",
     "MessageWeight",
     "MinimumExamples",
+    "OneClass",
     "PreferencePairs",
+    "Prepared",
+    "PromptPrefix",
+    "PromptSuffix",
+    "RareLabels",
     "Report",
     "ReservedTokens",
     "RowRule",
+    "Separator",
     "SetCheck",
     "SetValidator",
     "Severity",
+    "StopSequence",
+    "TaskType",
     "ToolCalls",
     "ToolDefinitions",
     "Validator",
     "check_disjoint",
+    "check_labels",
     "default_rules",
     "essential_rules",
     "row_validator",

@@ -7,21 +7,33 @@ from finetune_kit.rows import Source
 from finetune_kit.validators.chat_echo import EchoedQuestion
 from finetune_kit.validators.chat_order import ChatOrder
 from finetune_kit.validators.chat_roles import ChatRoles
+from finetune_kit.validators.columns import ColumnTypes, ExtraColumns
 from finetune_kit.validators.content_parts import ContentParts
 from finetune_kit.validators.contradictions import Contradictions
 from finetune_kit.validators.duplicates import Duplicates
 from finetune_kit.validators.empty import EmptyCompletion, EmptyMessage, EmptyPrompt
 from finetune_kit.validators.file_size import FileSize
 from finetune_kit.validators.file_source import FileSource
+from finetune_kit.validators.identical_prompts import IdenticalPrompts
 from finetune_kit.validators.image_limits import ImageLimits
 from finetune_kit.validators.image_parts import ImageParts
+from finetune_kit.validators.label_balance import LabelBalance
+from finetune_kit.validators.label_classes import OneClass
+from finetune_kit.validators.label_likeness import LookAlikeLabels
+from finetune_kit.validators.label_rarity import RareLabels
+from finetune_kit.validators.leading_space import OLD_MODELS, LeadingSpace
+from finetune_kit.validators.letter_case import LetterCase
 from finetune_kit.validators.message_keys import MessageKeys
 from finetune_kit.validators.message_name import MessageName
 from finetune_kit.validators.message_tokens import ReservedTokens
 from finetune_kit.validators.message_weight import MessageWeight
 from finetune_kit.validators.preference_pairs import PreferencePairs
+from finetune_kit.validators.prefixes import CompletionPrefix, PromptPrefix
 from finetune_kit.validators.protocols import AnyValidator
+from finetune_kit.validators.separators import Prepared, Separator, StopSequence
 from finetune_kit.validators.set_size import MinimumExamples
+from finetune_kit.validators.suffixes import CompletionSuffix, PromptSuffix
+from finetune_kit.validators.task_type import TaskType
 from finetune_kit.validators.tool_calls import ToolCalls
 from finetune_kit.validators.tool_definitions import ToolDefinitions
 
@@ -49,7 +61,24 @@ _ADVICE: tuple[AnyValidator, ...] = (
     EmptyPrompt(),
     Duplicates(),
     Contradictions(),
+    IdenticalPrompts(),
+    TaskType(),
+    PromptPrefix(),
+    CompletionPrefix(),
+    PromptSuffix(),
+    CompletionSuffix(),
+    Prepared(),
+    LetterCase(),
+    OneClass(),
+    LabelBalance(),
+    RareLabels(),
+    LookAlikeLabels(),
+    ExtraColumns(),
+    ColumnTypes(),
 )
+
+# For files that are uploaded as they are: this library's own engine gets what the template has rendered.
+_RAW_UPLOAD: tuple[AnyValidator, ...] = (Separator(), StopSequence())
 
 
 def essential_rules(host: str | FileRules = "openai") -> tuple[AnyValidator, ...]:
@@ -60,20 +89,24 @@ def essential_rules(host: str | FileRules = "openai") -> tuple[AnyValidator, ...
 def default_rules(
     host: str | FileRules = "openai",
     *,
-    model: str | None = None,  # noqa: ARG001 - for rules that know a model's limits
+    model: str | None = None,
     source: Source | None = None,
 ) -> tuple[AnyValidator, ...]:
     """What `validate` asks: the essential rules, those that advise, and those that `host`, `model` and `source` add."""
-    return (*essential_rules(host), *_ADVICE, *_for_host(_profile(host), source))
+    return (*essential_rules(host), *_ADVICE, *_for_host(_profile(host), model, source))
 
 
 def _profile(host: str | FileRules) -> FileRules:
     return file_rules(host) if isinstance(host, str) else host
 
 
-def _for_host(host: FileRules, source: Source | None) -> tuple[AnyValidator, ...]:
-    """The rules that depend on where the file goes and where it came from."""
+def _for_host(host: FileRules, model: str | None, source: Source | None) -> tuple[AnyValidator, ...]:
+    """The rules that depend on where the file goes, which model learns from it and where it came from."""
     rules: list[AnyValidator] = [FileSize(host)]
+    if host.name != "local":
+        rules += _RAW_UPLOAD
+    if model in OLD_MODELS:
+        rules.append(LeadingSpace())
     if source is not None:
         rules.append(FileSource(host, source))
     return tuple(rules)
