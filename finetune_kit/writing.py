@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import codecs
-import contextlib
-import errno
 import hashlib
 import os
 import queue
-import secrets
 import threading
-from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import accumulate, chain, takewhile
-from pathlib import Path
 from typing import IO
 
 from finetune_kit._refused import RefusedRows
-from finetune_kit.errors import FileTooLargeError, StorageError
+from finetune_kit._replacing import replacing
+from finetune_kit.errors import FileTooLargeError
 from finetune_kit.hosts import FileRules
 from finetune_kit.rows import Rows
 
 _BLOCKS_WAITING = 4
-_ANYBODY = 0o666  # less what the umask takes away, as for any new file
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +57,7 @@ def write_refused(rows: RefusedRows, path: str | os.PathLike[str]) -> WrittenFil
 
 def _written(blocks: Iterable[bytes], path: str) -> tuple[int, str]:
     """The size and the hash of the file that the blocks became."""
-    with _replacing(path) as file, _Sink(file) as sink:
+    with replacing(path) as file, _Sink(file) as sink:
         for block in blocks:
             sink.put(block)
     return sink.size_bytes, sink.sha256
@@ -81,36 +76,6 @@ def _check_size(rows: Rows, size_bytes: int, rules: FileRules, *, path: str) -> 
             max_bytes=rules.max_file_bytes,
             rows_that_fit=fitting,
         )
-
-
-@contextmanager
-def _replacing(path: str) -> Generator[IO[bytes]]:
-    """A new file beside `path` that takes its place at the end, and goes where there is an error."""
-    target = Path(path)
-    try:
-        if target.is_dir():
-            raise IsADirectoryError(errno.EISDIR, "it is a folder; name a file in it")
-        target = target.resolve()  # what a link points to is replaced, not the link
-        temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}.part")
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), _ANYBODY)
-    except (OSError, ValueError) as error:
-        raise _refused(path, error) from error
-    try:
-        with os.fdopen(handle, "wb", buffering=0) as file:
-            yield file  # not synced to the disk, which takes as long as all else: it can be written again
-        with contextlib.suppress(FileNotFoundError):
-            temporary.chmod(target.stat().st_mode & 0o777)  # as the file that is there already
-        temporary.replace(target)
-    except OSError as error:
-        raise _refused(path, error) from error
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            temporary.unlink()
-
-
-def _refused(path: str, error: Exception) -> StorageError:
-    reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-    return StorageError(f"{path} cannot be written: {reason}. Check the folder, its rights and the space on the disk.")
 
 
 class _Sink:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from finetune_kit.rows import Origin
+from finetune_kit.validators.excerpt import Excerpt
 
 
 class Severity(StrEnum):
@@ -52,3 +53,7 @@ class Issue:
 
     Without a span the whole field is masked.
     """
+    excerpt: Excerpt | None = None
+    """The row as it is shown; `validate` fills it in for the first rows of each message."""
+    related_excerpt: Excerpt | None = None
+    """The related row as it is shown."""

@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, cast
 
 from finetune_kit.errors import ParameterError
-from finetune_kit.rows import Batch, Origin, Rows, Source
+from finetune_kit.rows import Batch, Origin, Refusal, Rows, Source
+from finetune_kit.validators.illustrate import Illustrator
 from finetune_kit.validators.issue import Issue, Severity
+from finetune_kit.validators.profile import Survey
 from finetune_kit.validators.protocols import AnyValidator, SetCheck, SetValidator, Validator
 from finetune_kit.validators.report import Report, ReportBuilder
+from finetune_kit.validators.row_rule import RowRule
+from finetune_kit.validators.rule_text import UNREAD, RuleText, rule_text
+from finetune_kit.validators.subject import subject_of
 
 T = TypeVar("T")
 
 _ERROR_TEXT_LIMIT = 200
+_SEVERITIES = tuple(Severity)
+_OWN_RULES = "finetune_kit.validators."
 
 
-def validate(rows: Rows, validators: Sequence[AnyValidator], *, source: Source | None = None) -> Report:
+def validate(
+    rows: Rows, validators: Sequence[AnyValidator], *, source: Source | None = None, host: str | None = None
+) -> Report:
     """Run the rules over the examples; rows that `source` could not read are errors too.
 
-    A rule that raises becomes one error that names it, and the others go on.
+    A rule that raises becomes one error that names it, and the others go on. `host` is only told in the report.
     """
     runs = [_start(validator) for validator in validators]
     builder = ReportBuilder(origin=lambda row: rows.origin(row) if 0 <= row < len(rows) else None)
@@ -33,7 +42,31 @@ def validate(rows: Rows, validators: Sequence[AnyValidator], *, source: Source |
             builder.extend(run.see(batch))
     for run in runs:
         builder.extend(run.finish())
-    return builder.build(rows=len(rows))
+    report = builder.build(rows=len(rows))
+    refusals = () if source is None else source.refusals
+    codes_of_secrets = {issue.code for issue in report.issues if issue.sensitive}
+    asked_again = [
+        rule for rule in validators if isinstance(rule, Validator) and _is_asked_again(rule, codes_of_secrets)
+    ]
+    illustrator = Illustrator(rows, asked_again, refusals)
+    return replace(
+        report,
+        issues=illustrator.illustrated(report.issues),
+        subjects=(subject_of(rows, source, Survey(rows, illustrator.masked), host=host),),
+        rules=_texts(validators, refusals),
+    )
+
+
+def _is_asked_again(rule: Validator, codes_of_secrets: Container[str]) -> bool:
+    """Whether it may find secrets in the rows that are shown; a user's rule is asked again only where it found some."""
+    own = type(rule).__module__.startswith(_OWN_RULES) and not isinstance(rule, RowRule)
+    return own or rule.code in codes_of_secrets
+
+
+def _texts(validators: Iterable[AnyValidator], refusals: Iterable[Refusal]) -> tuple[RuleText, ...]:
+    texts = {refusal.code: RuleText(refusal.code, UNREAD) for refusal in refusals}
+    texts |= {rule.code: rule_text(rule, rule.code) for rule in validators}
+    return tuple(text for _, text in sorted(texts.items()))
 
 
 def _take_refusals(builder: ReportBuilder, source: Source) -> None:
@@ -156,4 +189,17 @@ def _checked(issues: Iterable[object]) -> Iterator[Issue]:
     for issue in issues:
         if not isinstance(issue, Issue):
             raise TypeError(f"a validator gives Issue objects, not {type(issue).__name__}")
+        if (
+            issue.severity not in _SEVERITIES
+        ):  # here and below: the types forbid it, but most people run no type checker
+            raise ValueError(f"an issue's severity is one of {', '.join(_SEVERITIES)}, not {issue.severity!r}")
+        if issue.span is not None and not _is_span(issue.span):
+            raise ValueError(f"an issue's span is a tuple of two whole numbers, not {issue.span!r}")
         yield issue
+
+
+def _is_span(span: object) -> bool:
+    if not isinstance(span, tuple):
+        return False
+    ends = cast("tuple[object, ...]", span)
+    return len(ends) == 2 and all(isinstance(end, int) for end in ends)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Sequence
 
 from finetune_kit.rows import Origin
+from finetune_kit.validators.findings import CodeFindings, Finding, Tally
+from finetune_kit.validators.illustrate import MESSAGES_SHOWN, ROWS_SHOWN
 from finetune_kit.validators.issue import Issue, Severity
 
-Tally = Mapping[tuple[Severity, str], int]
-"""How often each code was found, kept in full or not."""
+NOUNS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
+"""What one finding is called."""
 
-_MESSAGES_SHOWN = 5
-_PLACES_SHOWN = 3
 _HINT_INDENT = "    "
 
 
@@ -21,47 +20,37 @@ def headline(tally: Tally, rows: int) -> str:
     counts = dict.fromkeys(Severity, 0)
     for (severity, _), times in tally.items():
         counts[severity] += times
-    nouns = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
-    found = [_counted(times, nouns[severity]) for severity, times in counts.items() if times]
-    return f"{_counted(rows, 'example')} checked: {', '.join(found) or 'no issues'}"
+    found = [counted(times, NOUNS[severity]) for severity, times in counts.items() if times]
+    return f"{counted(rows, 'example')} checked: {', '.join(found) or 'no issues'}"
 
 
-def summarize(issues: Sequence[Issue], tally: Tally, rows: int) -> str:
-    """The whole report: the headline, then each code with its messages, places and hint.
-
-    `issues` are sorted by severity and code, as `Report` keeps them.
-    """
+def summarize(found: Sequence[CodeFindings], tally: Tally, rows: int) -> str:
+    """The whole report: the headline, then each code with its messages, places and hint."""
     lines = [headline(tally, rows)]
-    for (severity, code), group in groupby(issues, key=lambda issue: (issue.severity, issue.code)):
-        lines.extend(_code_lines(list(group), tally[severity, code]))
+    for code in found:
+        lines.extend(_code_lines(code))
     return "\n".join(_printable(line) for line in lines)
 
 
-def _code_lines(issues: list[Issue], total: int) -> Iterator[str]:
-    by_message: dict[str, list[Issue]] = {}
-    for issue in issues:
-        by_message.setdefault(issue.message, []).append(issue)
-    label = f"{issues[0].severity} {issues[0].code}"
-    if len(by_message) == 1:
-        yield _message_line(label, issues, total)
-    else:
-        shown = list(by_message.values())[:_MESSAGES_SHOWN]
-        yield from (_message_line(label, same, len(same)) for same in shown)
-        if rest := total - sum(map(len, shown)):
-            yield f"{label}: and {rest:,} more"
-    yield from (_HINT_INDENT + hint for hint in dict.fromkeys(issue.hint for issue in issues) if hint)
+def _code_lines(found: CodeFindings) -> Iterator[str]:
+    label = f"{found.severity} {found.code}"
+    shown = found.findings[:MESSAGES_SHOWN]
+    yield from (_message_line(label, finding) for finding in shown)
+    if rest := found.times - sum(finding.times for finding in shown):
+        yield f"{label}: and {rest:,} more"
+    yield from (_HINT_INDENT + hint for hint in found.hints)
 
 
-def _message_line(label: str, same: list[Issue], times: int) -> str:
-    places = list(_places(same[:_PLACES_SHOWN]))
-    if places and times > len(places):
+def _message_line(label: str, finding: Finding) -> str:
+    places = list(places_of(finding.issues[:ROWS_SHOWN]))
+    if places and finding.times > len(places):
         places.append("…")
-    counted = f"{times:,} times" if times > 1 else ""
-    where = ": ".join(part for part in (counted, ", ".join(places)) if part)
-    return f"{label}: {same[0].message}" + (f" ({where})" if where else "")
+    often = f"{finding.times:,} times" if finding.times > 1 else ""
+    where = ": ".join(part for part in (often, ", ".join(places)) if part)
+    return f"{label}: {finding.message}" + (f" ({where})" if where else "")
 
 
-def _places(issues: list[Issue]) -> Iterator[str]:
+def places_of(issues: Iterable[Issue]) -> Iterator[str]:
     """Each row by file and line, the file named only where it changes."""
     path: str | None = None
     for issue in issues:
@@ -79,7 +68,8 @@ def _place(row: int | None, origin: Origin | None, known_path: str | None) -> st
     return f"row {origin.line}" if origin.path is not None and origin.path == known_path else str(origin)
 
 
-def _counted(times: int, noun: str) -> str:
+def counted(times: int, noun: str) -> str:
+    """A number with its noun, in the plural where that is right."""
     return f"{times:,} {noun}{'' if times == 1 else 's'}"
 
 
