@@ -18,7 +18,9 @@ _MISREAD = re.compile(f"[ÂÃ]{_REST}|â[€\x80]{_REST}|(?:[ã-é]{_REST}{_REST
 def may_be_damaged(written: bytes, *texts: Sequence[str]) -> bool:
     """Whether texts, given as they are and as UTF-8 together, are worth a closer look; almost free."""
     # A search for one byte takes no time, one for the three bytes of U+FFFD as long as all else in Chinese text.
-    return _LATIN_LEAD in written or any("\ufffd" in text for part in texts for text in part)
+    if _LATIN_LEAD in written:
+        return True
+    return any("\ufffd" in "".join([text for text in part if not text.isascii()]) for part in texts)
 
 
 def is_damaged(text: bytes) -> bool:

@@ -8,8 +8,9 @@ import sys
 import tempfile
 import weakref
 from array import array
-from collections.abc import Iterable, Sequence
-from itertools import accumulate
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate, compress, islice, pairwise
+from operator import sub
 from typing import IO
 
 from finetune_kit.errors import StorageError
@@ -120,14 +121,38 @@ class Store:
         self._mark(min(spans)[0], max(spans)[1], len(spans))
         return records
 
-    def read_span(self, numbers: range) -> bytes:
-        """Records that stand one behind the other, in one piece."""
+    def read_joined(self, numbers: Sequence[int]) -> bytes:
+        """The records of these numbers, one behind the other in one piece."""
         if self._mapped is None or not numbers:
             return b""
-        start, stop = self._offsets[numbers.start], self._offsets[numbers.stop]
-        records = self._mapped[start:stop]
-        self._mark(start, stop, len(numbers))
-        return records
+        return b"".join(self.read_pieces(numbers, size_bytes=self.size()))
+
+    def read_pieces(self, numbers: Sequence[int], *, size_bytes: int) -> Iterator[bytes]:
+        """The records of these numbers, one behind the other in one piece, or singly where that would be larger."""
+        if self._mapped is None or not numbers:
+            return
+        spans, mapped = self._spans(numbers), self._mapped
+        if sum(stop - start for start, stop in spans) > size_bytes:
+            yield from map(self.read, numbers)
+            return
+        yield b"".join([mapped[start:stop] for start, stop in spans])
+        self._mark(min(spans)[0], max(spans)[1], len(numbers))
+
+    def size(self, numbers: Sequence[int] | None = None) -> int:
+        """The bytes of all of these records, or of all there are."""
+        return self._offsets[-1] if numbers is None else sum(stop - start for start, stop in self._spans(numbers))
+
+    def _spans(self, numbers: Sequence[int]) -> list[tuple[int, int]]:
+        """Where the records of these numbers stand, those in a row as one."""
+        if not numbers:
+            return []
+        offsets = self._offsets
+        if isinstance(numbers, range) and numbers.step == 1:
+            return [(offsets[numbers.start], offsets[numbers.stop])]
+        # A loop in C for what mostly is: one follows the other.
+        steps = map(sub, islice(numbers, 1, None), numbers)
+        firsts = [0, *compress(range(1, len(numbers)), map((1).__ne__, steps)), len(numbers)]
+        return [(offsets[numbers[first]], offsets[numbers[next_ - 1] + 1]) for first, next_ in pairwise(firsts)]
 
     def lengths(self, numbers: Sequence[int]) -> list[int]:
         """The bytes of each of these records."""

@@ -6,6 +6,8 @@ from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
+from operator import lt
 from typing import Any, Generic, TypeVar, overload
 
 import orjson
@@ -424,9 +426,7 @@ class Rows(Sequence[Example]):
         store, order = self._index.store, self._order[numbers.start : numbers.stop : numbers.step]
         if self.have_metadata(numbers):
             return b"".join([content_of(record) + b"\n" for record in store.read_many(order)])
-        if isinstance(order, range) and order.step == 1:
-            return store.read_span(order)
-        return b"".join(store.read_many(order))
+        return store.read_joined(order)
 
     def content_line(self, index: int) -> bytes:
         """The canonical JSON of the row's content, without a line feed, as it is written for hosts."""
@@ -436,6 +436,17 @@ class Rows(Sequence[Example]):
         """`content_line` of every row in order."""
         read = self._index.store.read
         return (content_of(read(number)) for number in self._order)
+
+    def fit(self, size_bytes: int) -> bool:
+        """Whether all content lines, their line feeds included, take no more bytes than these."""
+        order = self._order
+        if self._index.store.size() <= size_bytes and all(map(lt, order, islice(order, 1, None))):
+            return True  # what is stored is more than enough room for rows of which none comes twice
+        return self.content_bytes() <= size_bytes
+
+    def content_bytes(self) -> int:
+        """The bytes of all content lines, their line feeds included."""
+        return sum(self.content_lengths()) if self._index.has_metadata else self._index.store.size(self._order)
 
     def content_lengths(self) -> Iterator[int]:
         """The bytes of each content line in order, its line feed included."""
@@ -453,13 +464,12 @@ class Rows(Sequence[Example]):
         store, has_metadata = self._index.store, self._index.has_metadata
         for start in range(0, len(self), _BLOCK_ROWS):
             numbers = self._order[start : start + _BLOCK_ROWS]
-            if sum(store.lengths(numbers)) > _BLOCK_BYTES:
+            if not has_metadata:
+                yield from store.read_pieces(numbers, size_bytes=_BLOCK_BYTES)
+            elif store.size(numbers) > _BLOCK_BYTES:
                 yield from (content_of(store.read(number)) + b"\n" for number in numbers)
-                continue
-            records = store.read_many(numbers)
-            if has_metadata:
-                records = [content_of(record) + b"\n" for record in records]
-            yield b"".join(records)
+            else:
+                yield b"".join([content_of(record) + b"\n" for record in store.read_many(numbers)])
 
 
 class RowsBuilder:

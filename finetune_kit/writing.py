@@ -64,8 +64,8 @@ def _written(blocks: Iterable[bytes], path: str) -> tuple[int, str]:
 
 
 def _check_size(rows: Rows, size_bytes: int, rules: FileRules, *, path: str) -> None:
-    needed = size_bytes + sum(rows.content_lengths())
-    if needed > rules.max_file_bytes:
+    if not rows.fit(rules.max_file_bytes - size_bytes):
+        needed = size_bytes + rows.content_bytes()
         ends = accumulate(rows.content_lengths(), initial=size_bytes)
         fitting = sum(1 for _ in takewhile(lambda end: end <= rules.max_file_bytes, ends)) - 1
         raise FileTooLargeError(

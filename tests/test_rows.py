@@ -333,3 +333,19 @@ def test_temporary_file_has_no_name_and_goes_with_the_rows() -> None:
     assert opened
     del rows
     assert not opened & set(os.listdir("/proc/self/fd"))  # noqa: PTH208
+
+
+@given(st.lists(COMPLETIONS | st.builds(CompletionExample, TEXTS, TEXTS, st.just({"a": 1})), min_size=1), st.data())
+def test_views_are_written_as_the_lines_of_their_rows(examples: list[CompletionExample], data: st.DataObject) -> None:
+    """Rows may come twice, out of order, or one behind the other; blocks may have to be cut into single rows."""
+    rows = rows_of(*examples)
+    order = data.draw(st.lists(st.integers(0, len(rows) - 1), max_size=12), label="order")
+    view = rows.take(order)
+    expected = b"".join(rows.content_line(number) + b"\n" for number in order)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("finetune_kit.rows._BLOCK_BYTES", data.draw(st.sampled_from([1, 8 << 20]), label="block"))
+        assert b"".join(view.content_blocks()) == expected
+    assert view.contents(range(len(view))) == expected
+    assert view.content_bytes() == sum(view.content_lengths()) == len(expected)
+    assert view.fit(len(expected))
+    assert not view.fit(len(expected) - 1)

@@ -22,8 +22,8 @@ from finetune_kit.readers.shapes import Shape
 LONGEST_LINE = 1 << 26
 """Bytes in one line, as UTF-8: images in a chat row need many; without a limit one line could fill the memory."""
 
-_ENDS = itemgetter(0, -1)
-_BRACES = {tuple(b"{}")}
+_FIRST = itemgetter(0)
+_BRACE = set(b"{")
 
 DOCUMENT_CHARACTERS = 1 << 20
 """How much of the text `layout_of` wants to see."""
@@ -101,17 +101,16 @@ def _pour_together(block: bytes, shape: Shape, *, line: int, into: Intake) -> in
 def _together(block: bytes) -> tuple[list[bytes], list[Any]] | None:
     """The lines of a block that holds one object on each, and the objects, parsed in one go.
 
-    The line ends stay, and are no JSON inside a text: so each falls between two objects, as long as none holds another,
-    and with as many objects as lines each line is one.
+    The line ends stay, and are no JSON inside a text; and behind each stands a brace, which is none inside an object.
+    So as long as no object holds another, each falls between two; and with as many objects as lines each line is one.
     """
     if b"\r" in block:
         block = block.replace(b"\r\n", b"\n")
-    body = block.removesuffix(b"\n")
-    lines = body.split(b"\n")
+    lines = block.removesuffix(b"\n").split(b"\n")
     try:
-        if b"\r" in body or set(map(_ENDS, lines)) != _BRACES:
+        if b"\r" in block or set(map(_FIRST, lines)) != _BRACE:
             return None
-        found: list[Any] = orjson.loads(b"[%b]" % body.replace(b"\n", b",\n"))
+        found: list[Any] = orjson.loads(b"[%b]" % b",\n".join(lines))
     except (IndexError, orjson.JSONDecodeError):  # a blank line, or one that is no object
         return None
     return (lines, found) if len(found) == len(lines) else None

@@ -47,9 +47,10 @@ class FileSizeCheck:
         if self._rows is None:
             return []
         host, most = self.rule.host, self.rule.host.max_file_bytes
-        size = sum(self._rows.content_lengths()) + host.byte_order_mark * _BYTE_ORDER_MARK_BYTES
-        if size <= most * _NEARLY:
+        mark = host.byte_order_mark * _BYTE_ORDER_MARK_BYTES
+        if self._rows.fit(int(most * _NEARLY) - mark):
             return []
+        size = self._rows.content_bytes() + mark
         takes = f"{host.name!r} takes at most {most:,} in one file ({host.as_of})"
         if size <= most:
             message = f"the file will have {size:,} bytes, and {takes}"
