@@ -6,8 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from finetune_kit import LocalBackend
+
+settings.register_profile("unhurried", deadline=None)  # a busy machine is no fault of the code
+settings.load_profile("unhurried")
 
 REAL_HOME_VARIABLE = "FINETUNE_KIT_TEST_HOME"
 """A home folder that is kept between runs, so that the real base model is fetched and converted only once."""

@@ -104,6 +104,7 @@ class _Table:
         self._path = path
         self._pieces = pieces
         self._at_end = False
+        self._nul_until = 0  # the line up to which NUL characters may stand
         self._blocks: list[tuple[int, list[str]]] = []  # each with the number of its first line
         # Lines go from the file to the parser without a step of Python's between them.
         lines = chain.from_iterable(self._line_blocks())
@@ -134,7 +135,7 @@ class _Table:
         """Hand over every record below the header, and refuse those that are not as they should be."""
         while True:
             records, spans, error = self._some_records()
-            sound = {*map(len, records)} == {width} and not any("\0" in cell for cells in records for cell in cells)
+            sound = {*map(len, records)} == {width} and self._kept > self._nul_until
             pairs = columns.together(records) if sound else None
             if pairs is not None:
                 lines = [start for start, _ in spans]
@@ -210,6 +211,8 @@ class _Table:
         first = 1
         for block in whole_lines(self._pieces, TEXT_ENDS, longest=LONGEST_CELL, too_long=self._too_long):
             lines = lines_of(block)
+            if "\0" in block:
+                self._nul_until = first + len(lines)
             self._blocks = [block for block in self._blocks if block[0] + len(block[1]) > self._kept]
             self._blocks.append((first, lines))
             first += len(lines)

@@ -41,8 +41,7 @@ def whole_lines(
 
 def lines_of(block: str) -> list[str]:
     """The lines of a block, their ends kept."""
-    # Where every carriage return stands before a line feed, as Windows writes, cutting at line feeds is enough.
-    if "\r" in block and block.count("\r") != block.count("\r\n"):
+    if "\r" in block:
         return io.StringIO(block, newline="").readlines()
     lines = block.split("\n")
     last = lines.pop()

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import io
 import sys
-import tempfile
 import zipfile
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ _BASE_BYTES = 192 << 20  # address space: the interpreter and the parser take 40
 _BYTES_PER_BYTE = 6  # of unpacked XML, which becomes texts and a grid of cells
 _CPU_SECONDS = 300
 _LONGEST_CELL = 1 << 24
-_BATCH_ROWS = 256
+_BATCH_ROWS = 1024
 _BATCH_CHARACTERS = 1 << 20
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
@@ -75,6 +74,8 @@ def _open(content: io.BytesIO, format_: str) -> calamine.CalamineWorkbook:
         # It tried all kinds and keeps no reason; opened by a name with the right suffix, it gives one.
         if format_ == "xls" and "EncryptedPackage".encode("utf-16-le") in content.getvalue():
             raise WorkbookError("password") from None
+        import tempfile  # its start takes as long as that of half of the others together
+
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"workbook.{format_}"
             path.write_bytes(content.getvalue())
@@ -189,9 +190,9 @@ def _named(sheets: list[tuple[str, bool, bool]], wanted: str | int) -> str:
 def _write_rows(rows: Iterator[list[Any]]) -> None:
     start = 1
     while part := list(islice(rows, _BATCH_ROWS)):
-        if {type(cell) for row in part for cell in row} != {str}:
+        if set(map(type, chain.from_iterable(part))) != {str}:
             part = [[cell if type(cell) is str else as_read(cell) for cell in row] for row in part]
-        if sum(len(cell) for row in part for cell in row) <= _BATCH_CHARACTERS:
+        if sum(map(len, chain.from_iterable(part))) <= _BATCH_CHARACTERS:
             _say("rows", start=start, rows=part)
         else:
             _write_singly(part, start)

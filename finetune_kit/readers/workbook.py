@@ -109,9 +109,10 @@ def open_workbook(file: BufferedReader, *, path: str, sheet: str | int | None) -
     _check_sheet(sheet)
     file.seek(0)
     os.lseek(file.fileno(), 0, os.SEEK_SET)
-    # -P: the folder of the program is no place to import from; the caller's own places are, however it got them.
+    # -P: the folder of the program is no place to import from; the caller's own places are, however it got them, and
+    # -S: so there is nothing to be set up anew.
     which = "first" if sheet is None else f"number:{sheet}" if isinstance(sheet, int) else f"name:{sheet}"
-    command = [sys.executable, "-P", str(_WORKER), which]
+    command = [sys.executable, "-P", "-S", str(_WORKER), which]
     places = {**os.environ, "PYTHONPATH": os.pathsep.join(place for place in sys.path if place)}
     try:
         process = subprocess.Popen(command, stdin=file, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=places)
