@@ -15,12 +15,14 @@ from finetune_kit._sources import joined, noted, without_refused
 from finetune_kit._user_code import name_of
 from finetune_kit.backends import Backend, JobSpec, connect
 from finetune_kit.cards import ModelCard
+from finetune_kit.counts import How, TokenCounts, count_tokens
 from finetune_kit.errors import ParameterError
 from finetune_kit.formats import rendered_lines
 from finetune_kit.hosts import FINE_TUNED_PREFIX, Resolved, file_rules
 from finetune_kit.job import FineTuneJob
 from finetune_kit.labels import closed_labels
 from finetune_kit.leaks import LeakReport, leak_report
+from finetune_kit.metering import meter
 from finetune_kit.readers import ReadResult
 from finetune_kit.records import CompletionExample, Example, Kind
 from finetune_kit.repeats import repeated_rows
@@ -185,6 +187,39 @@ class Dataset(Constructors):
         """
         rules = default_rules(host, model=model, source=self._source) if validators is None else _as_rules(validators)
         return validate(self._rows, rules, source=self._source)
+
+    def token_counts(
+        self,
+        model: str,
+        *,
+        host: str | None = None,
+        backend: Backend | None = None,
+        template: PromptTemplate | None = None,
+        how: How = "auto",
+    ) -> TokenCounts:
+        """How many tokens these examples have for `model`: in all, trained on, for each example.
+
+        A small set is counted in full, a large one by a sample with its interval; `how` is `exact` or `sample` to say
+        so. Without `host`, the first that knows the model. Prompts and completions are counted with the template that
+        `train` would choose for them, or with `template`.
+        """
+        found = meter(string("model", model), self.kind, host=host, backend=backend)
+        if found.templated and template is None:
+            template = self._template
+        return count_tokens(
+            self._rows,
+            found.tokens,
+            host=found.profile.name,
+            model=found.model,
+            template=template if found.templated else None,
+            limit=None if found.facts is None else found.facts.training_context_tokens,
+            how=how,
+            notes=found.notes,
+        )
+
+    @cached_property
+    def _template(self) -> PromptTemplate:
+        return PromptTemplate.choose(example for example in self if isinstance(example, CompletionExample))
 
     def split(
         self,

@@ -5,6 +5,7 @@ from finetune_kit.backends.local import LocalBackend
 from finetune_kit.backends.protocol import (
     Backend,
     Checkpoint,
+    CountsTokens,
     Event,
     Generation,
     JobFault,
@@ -16,6 +17,7 @@ from finetune_kit.backends.protocol import (
 __all__ = [
     "Backend",
     "Checkpoint",
+    "CountsTokens",
     "Event",
     "Generation",
     "JobFault",

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from finetune_kit.cards import Hyperparameters, ModelCard
 from finetune_kit.hosts import HostProfile, Resolved
 from finetune_kit.records import JsonValue
+from finetune_kit.tokens import ExampleTokens
 
 TERMINAL = frozenset({"succeeded", "failed", "cancelled"})
 """Every other status is a live one: hosts add words of their own."""
@@ -192,4 +193,16 @@ class Backend(Protocol):
 
     def rank_chat(self, model: str, conversations: Sequence[ChatMessages], answers: Sequence[str]) -> list[list[float]]:
         """The same for an assistant's answers to conversations."""
+        ...
+
+
+@runtime_checkable
+class CountsTokens(Protocol):
+    """What a backend may offer besides: the tokens of its own models, where no published vocabulary has them."""
+
+    def example_tokens(self, model: str) -> ExampleTokens:
+        """Counts examples as this model sees them; nothing is fetched for it.
+
+        `MissingExtraError` or `WeightsError` where what it takes is not on this machine.
+        """
         ...

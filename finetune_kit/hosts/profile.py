@@ -129,7 +129,10 @@ class HostProfile(FileRules):
             return Resolved(requested=model, model=model)
         if model in self.aliases:
             stand_in = self.aliases[model]
-            note = f"{model!r} does not exist on {self.name!r}: {stand_in!r} stands in for it. {self.alias_note}"
+            if stand_in.startswith(model):
+                note = f"{model!r} on {self.name!r} is {stand_in!r}. {self.alias_note}"
+            else:
+                note = f"{model!r} does not exist on {self.name!r}: {stand_in!r} stands in for it. {self.alias_note}"
             return Resolved(requested=model, model=stand_in, note=note.strip())
         raise self.unknown(model)
 

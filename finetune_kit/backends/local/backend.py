@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from finetune_kit._extras import installed, missing
+from finetune_kit.backends.local.counting import local_tokens
 from finetune_kit.backends.local.generate import generate
 from finetune_kit.backends.local.home import Home
 from finetune_kit.backends.local.launch import ensure_worker, start_worker
@@ -31,6 +32,7 @@ from finetune_kit.backends.protocol import (
 from finetune_kit.cards import ModelCard
 from finetune_kit.errors import ParameterError
 from finetune_kit.hosts import FINE_TUNED_PREFIX, HostProfile, Resolved, host_profile
+from finetune_kit.tokens import ExampleTokens
 
 _PACKAGES = ("torch", "transformers", "peft", "safetensors", "gguf", "filelock", "platformdirs")
 
@@ -200,6 +202,10 @@ class LocalBackend:
         """The same for an assistant's answers to conversations."""
         loaded = self._load(model)
         return _rank(loaded, [loaded.encoder.conversation(one, ask=True) for one in conversations], answers)
+
+    def example_tokens(self, model: str) -> ExampleTokens:
+        """Counts examples by the base model's own tokenizer and chat template."""
+        return local_tokens(self.home, self._base_of(model))
 
     def _load(self, model: str) -> Loaded:
         _ = self._store  # says what is not installed

@@ -1,0 +1,103 @@
+"""What counts the tokens of a model, wherever the model is: found by its name, its host, or the backend it runs on."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from finetune_kit.backends import Backend, CountsTokens, LocalBackend
+from finetune_kit.errors import MissingExtraError, UnknownModelError, WeightsError
+from finetune_kit.hosts import FINE_TUNED_PREFIX, HostProfile, ModelFacts, host_profile, host_profiles
+from finetune_kit.records import Kind
+from finetune_kit.tokens import ExampleTokens, HostedTokens, encoding_of, tokenizer
+
+_LOCAL = "local"
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """A model on a host, and what counts its tokens."""
+
+    profile: HostProfile
+    model: str
+    """The base model, by the name that its host gives it."""
+    facts: ModelFacts | None
+    """None where the profile does not hold the model."""
+    tokens: ExampleTokens
+    templated: bool
+    """Whether prompts and completions are written by a template, not as a conversation."""
+    notes: tuple[str, ...] = ()
+    """What was assumed, in sentences."""
+
+
+def meter(
+    model: str,
+    kind: Kind,
+    *,
+    host: str | None = None,
+    backend: Backend | None = None,
+    hosts: str | os.PathLike[str] | None = None,
+) -> Meter:
+    """What counts examples of `kind` for `model`.
+
+    `host` is a profile's name; by default the first that knows the model, in the order of `finetune_kit.models()`.
+    """
+    if backend is not None:
+        profile, name = backend.profile, backend.resolve(model).model
+        if name.startswith(FINE_TUNED_PREFIX):
+            name = backend.card(name).base
+        notes: tuple[str, ...] = ()
+    else:
+        profile, name, notes = _found(model, host, hosts)
+    facts = profile.models.get(name)
+    chat_only = facts is not None and bool(facts.kinds) and "completion" not in facts.kinds
+    if backend is None and profile.name == _LOCAL:
+        backend = LocalBackend()
+    encoding = encoding_of(name) if facts is None else facts.tokenizer
+    tokens, why = _tokens(backend, name, encoding, chat_only=chat_only)
+    if kind == "completion" and chat_only:
+        notes += (f"{name} takes conversations alone: each prompt and its completion are counted as one.",)
+    elif facts is not None and facts.kinds and kind not in facts.kinds:
+        notes += (f"{name} learns from {' and '.join(facts.kinds)} examples; these are {kind} examples.",)
+    templated = kind == "completion" and not chat_only
+    return Meter(profile, name, facts, tokens, templated, (*notes, *why))
+
+
+def _found(
+    model: str, host: str | None, hosts: str | os.PathLike[str] | None
+) -> tuple[HostProfile, str, tuple[str, ...]]:
+    # A fine-tuned model's name holds its base: ft:BASE:organisation:suffix:id.
+    base = model.split(":")[1] if model.startswith(FINE_TUNED_PREFIX) and model.count(":") > 1 else model
+    if host is not None:
+        profile = host_profile(host, hosts=hosts)
+        resolved = profile.resolve(base)
+        return profile, resolved.model, (resolved.note,) if resolved.note else ()
+    profiles = host_profiles(hosts)
+    for profile in profiles.values():
+        if profile.knows(base):
+            resolved = profile.resolve(base)
+            return profile, resolved.model, (resolved.note,) if resolved.note else ()
+    raise UnknownModelError(
+        f"no host on file knows the model {model!r}. finetune_kit.models() lists those that are; tell of others in a "
+        "file of your own, named by hosts= or the environment variable FINETUNE_KIT_HOSTS.",
+        model=model,
+        known=tuple(name for profile in profiles.values() for name in (*profile.models, *profile.aliases)),
+    )
+
+
+def _tokens(
+    backend: object, model: str, encoding: str | None, *, chat_only: bool
+) -> tuple[ExampleTokens, tuple[str, ...]]:
+    why: tuple[str, ...] = ()
+    if isinstance(backend, CountsTokens):
+        try:
+            return backend.example_tokens(model), ()
+        except (MissingExtraError, WeightsError) as error:
+            why = (f"Not counted by the model's own tokenizer: {error}",)
+    found = tokenizer(encoding)
+    if not found.exact and not why:
+        try:
+            tokenizer(encoding, estimate=False)
+        except MissingExtraError as error:
+            why = (str(error),)
+    return HostedTokens(found, chat_only=chat_only), why

@@ -1,0 +1,25 @@
+"""Text and examples as tokens: exactly where a tokenizer is at hand, otherwise estimated with a stated error."""
+
+from __future__ import annotations
+
+from finetune_kit.tokens.estimate import Estimate
+from finetune_kit.tokens.example import ExampleTokens, HostedTokens, Measured
+from finetune_kit.tokens.layout import as_conversation, layout
+from finetune_kit.tokens.span import Span, Use
+from finetune_kit.tokens.tokenizer import EXACT, Piece, Tokenizer, encoding_of, tokenizer
+
+__all__ = [
+    "EXACT",
+    "Estimate",
+    "ExampleTokens",
+    "HostedTokens",
+    "Measured",
+    "Piece",
+    "Span",
+    "Tokenizer",
+    "Use",
+    "as_conversation",
+    "encoding_of",
+    "layout",
+    "tokenizer",
+]
