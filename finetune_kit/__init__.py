@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from finetune_kit import errors
     from finetune_kit.backends import Backend, LocalBackend, connect
     from finetune_kit.cards import ModelCard
+    from finetune_kit.changes import ChangeLog
     from finetune_kit.client import Completion, Label, ModelClient
     from finetune_kit.dataset import Dataset, Split
     from finetune_kit.errors import FinetuneKitError
     from finetune_kit.evaluation import Evaluation, evaluate
+    from finetune_kit.fixes import row_fix
     from finetune_kit.hosts import models
     from finetune_kit.job import FineTuneJob
     from finetune_kit.records import ChatExample, CompletionExample, Message, PreferenceExample
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Backend",
+    "ChangeLog",
     "ChatExample",
     "Completion",
     "CompletionExample",
@@ -61,11 +64,13 @@ __all__ = [
     "errors",
     "evaluate",
     "models",
+    "row_fix",
     "row_validator",
 ]
 
 _MODULE_OF = {
     "Backend": "backends",
+    "ChangeLog": "changes",
     "ChatExample": "records",
     "Completion": "client",
     "CompletionExample": "records",
@@ -92,6 +97,7 @@ _MODULE_OF = {
     "errors": "errors",
     "evaluate": "evaluation",
     "models": "hosts",
+    "row_fix": "fixes",
     "row_validator": "validators",
 }
 

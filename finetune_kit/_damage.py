@@ -13,6 +13,8 @@ _REST = "[\x80-\xbf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™�
 # é is "Ã©", a no-break space "Â\xa0", a curly quote "â€œ". Of Chinese, Cyrillic and Greek two in a row, because
 # one alone can be honest: "Ñ“" is an N with a quote behind it, "é»…" the end of a French quotation.
 _MISREAD = re.compile(f"[ÂÃ]{_REST}|â[€\x80]{_REST}|(?:[ã-é]{_REST}{_REST}){{2}}|(?:[ÐÑÎÏ]{_REST}){{2}}")
+# All characters that are two to four bytes in UTF-8.
+_SEQUENCE = re.compile(f"[\xc2-\xdf]{_REST}|[\xe0-\xef]{_REST}{_REST}|[\xf0-\xf4]{_REST}{_REST}{_REST}")
 
 
 def may_be_damaged(written: bytes, *texts: Sequence[str]) -> bool:
@@ -28,3 +30,23 @@ def is_damaged(text: bytes) -> bool:
     if _LOST in text:
         return True
     return _LATIN_LEAD in text and _MISREAD.search(text.decode("utf-8", "ignore")) is not None
+
+
+def mended(text: str) -> str:
+    """The text with what was misread as it was meant, where that can be told; lost characters stay lost."""
+    return _SEQUENCE.sub(_as_meant, text) if _MISREAD.search(text) else text
+
+
+def _as_meant(found: re.Match[str]) -> str:
+    misread: str = found[0]
+    try:
+        return b"".join(map(_byte_of, misread)).decode()
+    except UnicodeDecodeError:
+        return misread
+
+
+def _byte_of(char: str) -> bytes:
+    try:
+        return char.encode("latin-1")
+    except UnicodeEncodeError:
+        return char.encode("cp1252")

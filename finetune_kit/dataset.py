@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self, cast, overload
 
@@ -15,8 +15,10 @@ from finetune_kit._sources import joined, noted, without_refused
 from finetune_kit._user_code import name_of
 from finetune_kit.backends import Backend, JobSpec, connect
 from finetune_kit.cards import ModelCard
+from finetune_kit.changes import ChangeLog, Pass
 from finetune_kit.counts import How, TokenCounts, count_tokens
 from finetune_kit.errors import ParameterError
+from finetune_kit.fixes import AnyFix, Stage, apply_fixes, chosen
 from finetune_kit.formats import rendered_lines
 from finetune_kit.hosts import FINE_TUNED_PREFIX, Resolved, file_rules
 from finetune_kit.job import FineTuneJob
@@ -53,8 +55,8 @@ class Dataset(Constructors):
     (2, 'completion')
     """
 
-    def __init__(self, rows: Rows, source: Source) -> None:
-        self._rows, self._source = rows, source
+    def __init__(self, rows: Rows, source: Source, *, cleaned: Cleaned | None = None) -> None:
+        self._rows, self._source, self._cleaned = rows, source, cleaned
 
     @classmethod
     def _of(cls, result: ReadResult) -> Self:
@@ -148,7 +150,8 @@ class Dataset(Constructors):
 
     def without_refused(self) -> Dataset:
         """The same rows, with those that could not be read given up on purpose, so that `train` does not object."""
-        return Dataset(self._rows, without_refused(self._source))
+        cleaned = self._cleaned and replace(self._cleaned, source=without_refused(self._cleaned.source))
+        return Dataset(self._rows, without_refused(self._source), cleaned=cleaned)
 
     def without_duplicates(self) -> Dataset:
         """The same rows without those whose content an earlier row has; `source.notes` tells how many that were."""
@@ -158,6 +161,39 @@ class Dataset(Constructors):
         kept = self._rows.take([row for row in range(len(self)) if row not in repeats])
         which = "row that repeats an earlier one was" if len(repeats) == 1 else "rows that repeat an earlier one were"
         return Dataset(kept, noted(self._source, f"{len(repeats):,} {which} left out, as asked."))
+
+    def clean(self, report: Report | None = None, *, fixes: Iterable[AnyFix | str] | None = None) -> Dataset:
+        """The examples after what is safe was done: see `finetune_kit.fixes.SAFE`; `changes` tells all of it.
+
+        With a `report`, only what it found is mended, all of it, also beyond the findings that it keeps in full.
+        `fixes` names others instead, such as `["lower_case"]`, fix objects such as `StripPrefix("Answer: ")`, and
+        functions decorated with `@row_fix`; `"safe"` among them stands for all that are safe.
+        """
+        meant = chosen(fixes, _codes(report))
+        before = self._cleaned or Cleaned(self._rows, self._source)
+        stage = apply_fixes(self._rows, meant, before.changed)
+        if not stage.passes:
+            return self
+        cleaned = replace(before, stages=(*before.stages, stage))
+        return Dataset(stage.passes[-1].made, noted(self._source, stage.summary()), cleaned=cleaned)
+
+    @property
+    def changes(self) -> ChangeLog[Dataset]:
+        """What `clean` has done to these examples, each row before and after; empty after any other method."""
+        return ChangeLog(self._rows, self._cleaned.passes if self._cleaned else (), self._without)
+
+    def undo(self, *codes: str) -> Dataset:
+        """The data set without what the fixes of these rules did; of all of them, if none is named."""
+        return self.changes.undo(*codes)
+
+    def _without(self, codes: tuple[str, ...]) -> Dataset:
+        if self._cleaned is None:
+            return self
+        data = Dataset(self._cleaned.rows, self._cleaned.source)
+        for stage in self._cleaned.stages if codes else ():
+            if left := [fix for fix in stage.fixes if fix.code not in codes]:
+                data = data.clean(fixes=left)
+        return data
 
     def write(self, path: str | os.PathLike[str], *, host: str = "openai") -> WrittenFile:
         """Write the rows as JSON Lines in UTF-8, with a byte-order mark where `host` wants one.
@@ -246,6 +282,26 @@ class Dataset(Constructors):
             test=self.take(sides.test).without_refused() if splitter.test else None,
             notes=sides.notes,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """How a data set became clean."""
+
+    rows: Rows
+    """As they were before."""
+    source: Source
+    stages: tuple[Stage, ...] = ()
+
+    @property
+    def passes(self) -> tuple[Pass, ...]:
+        """All that was done, in order."""
+        return tuple(each for stage in self.stages for each in stage.passes)
+
+    @property
+    def changed(self) -> bytes | None:
+        """For each row that is left, 1 if it was changed; None before anything was done."""
+        return self.stages[-1].passes[-1].changed if self.stages else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -400,6 +456,15 @@ class Split:
         return PromptTemplate.choose(
             example for side in sides for example in side if isinstance(example, CompletionExample)
         )
+
+
+def _codes(report: object) -> Collection[str] | None:
+    if report is not None and not isinstance(report, Report):
+        raise ParameterError(
+            f"{type(report).__name__} is not a report, which validate() gives. Pass what to do as fixes=[...].",
+            parameter="report",
+        )
+    return None if report is None else report.counts
 
 
 def _as_rules(validators: object) -> tuple[AnyValidator, ...]:

@@ -41,6 +41,7 @@ __all__ = [
     "Batch",
     "Index",
     "Origin",
+    "Place",
     "Refusal",
     "Rows",
     "RowsBuilder",
@@ -470,6 +471,18 @@ class Rows(Sequence[Example]):
                 yield from (content_of(store.read(number)) + b"\n" for number in numbers)
             else:
                 yield b"".join([content_of(record) + b"\n" for record in store.read_many(numbers)])
+
+
+class Place:
+    """The origin of a row, looked up only if a message needs it."""
+
+    __slots__ = ("_row", "_rows")
+
+    def __init__(self, rows: Rows, row: int) -> None:
+        self._rows, self._row = rows, row
+
+    def __str__(self) -> str:
+        return str(self._rows.origin(self._row))
 
 
 class RowsBuilder:

@@ -12,25 +12,26 @@ from finetune_kit._canonical import kind_of
 from finetune_kit._user_code import as_example, as_truth, called, name_of
 from finetune_kit.errors import ParameterError, RowError
 from finetune_kit.records import Example
-from finetune_kit.rows import Origin, Rows, RowsBuilder
+from finetune_kit.rows import Origin, Place, Rows, RowsBuilder
 
 
 def map_rows(rows: Rows, function: Callable[[Any], Example]) -> Rows:
     """What the function makes of each row, with the row's origin."""
     builder: RowsBuilder | None = None
+    name = name_of(function)
     for row, example in enumerate(rows):
         origin = rows.origin(row)
-        result: object = called(function, example, where=origin, parameter="fn")
-        made = as_example(result, function, where=origin, parameter="fn")
+        result: object = called(function, example, name=name, where=origin, parameter="fn")
+        made = as_example(result, name=name, where=origin, parameter="fn")
         builder = builder or RowsBuilder(kind_of(made), path=origin.path)
-        _add(builder, made, origin, function)
+        _add(builder, made, origin, name)
     return rows if builder is None else builder.build()
 
 
-def _add(builder: RowsBuilder, made: Example, origin: Origin, function: object) -> None:
+def _add(builder: RowsBuilder, made: Example, origin: Origin, name: str) -> None:
     if kind_of(made) != builder.kind:
         raise ParameterError(
-            f"{origin}: {name_of(function)} returned a {kind_of(made)} example, and {builder.kind} examples for the "
+            f"{origin}: {name} returned a {kind_of(made)} example, and {builder.kind} examples for the "
             "rows before. A data set holds one kind: return the same for all, or filter the rows apart first.",
             parameter="fn",
         )
@@ -38,31 +39,20 @@ def _add(builder: RowsBuilder, made: Example, origin: Origin, function: object) 
         builder.add_from(made, origin)
     except RowError as error:
         raise ParameterError(
-            f"{origin}: {name_of(function)} returned an example that cannot be kept: {error}. {error.hint}.",
+            f"{origin}: {name} returned an example that cannot be kept: {error}. {error.hint}.",
             parameter="fn",
         ) from error
 
 
 def filter_rows(rows: Rows, function: Callable[[Any], bool]) -> array[int]:
     """The numbers of the rows for which the function returns True."""
-    kept = array("Q")
+    kept, name = array("Q"), name_of(function)
     for row, example in enumerate(rows):
-        result: object = called(function, example, where=_Place(rows, row), parameter="fn")
-        if as_truth(result, function, where=_Place(rows, row), parameter="fn"):
+        where = Place(rows, row)
+        result: object = called(function, example, name=name, where=where, parameter="fn")
+        if as_truth(result, name=name, where=where, parameter="fn"):
             kept.append(row)
     return kept
-
-
-class _Place:
-    """The origin of a row, looked up only if a message needs it."""
-
-    __slots__ = ("_row", "_rows")
-
-    def __init__(self, rows: Rows, row: int) -> None:
-        self._rows, self._row = rows, row
-
-    def __str__(self) -> str:
-        return str(self._rows.origin(self._row))
 
 
 def sample_rows(count: int, n: int, *, seed: int) -> array[int]:

@@ -18,6 +18,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 PUBLIC = [
     "Backend",
+    "ChangeLog",
     "ChatExample",
     "Completion",
     "CompletionExample",
@@ -45,6 +46,7 @@ PUBLIC = [
     "errors",
     "evaluate",
     "models",
+    "row_fix",
     "row_validator",
 ]
 

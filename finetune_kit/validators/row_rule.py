@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Generic, TypeVar, cast, get_type_hints
+from typing import Generic, TypeVar, cast
 
-from finetune_kit.records import ChatExample, CompletionExample, Example, PreferenceExample
+from finetune_kit._user_code import only_kind
+from finetune_kit.records import Example
 from finetune_kit.rows import Batch
 from finetune_kit.validators.issue import Issue, Severity
 
@@ -57,16 +57,6 @@ def row_validator(
     """
 
     def decorate(function: Callable[[ExampleT], str | None]) -> RowRule[ExampleT]:
-        return RowRule(code, function, severity, hint, _only_kind(function))
+        return RowRule(code, function, severity, hint, only_kind(function))
 
     return decorate
-
-
-def _only_kind(function: Callable[[ExampleT], str | None]) -> type[Example] | None:
-    try:
-        hints = get_type_hints(function)
-        first = next(iter(inspect.signature(function).parameters), None)
-    except (NameError, TypeError, ValueError):  # names under TYPE_CHECKING, or a callable that cannot be inspected
-        return None
-    annotated = hints.get(first) if first is not None else None
-    return annotated if annotated in (CompletionExample, ChatExample, PreferenceExample) else None

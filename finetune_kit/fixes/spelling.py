@@ -1,0 +1,42 @@
+"""One label in several spellings."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from finetune_kit.labels import closed_labels
+from finetune_kit.records import CompletionExample
+from finetune_kit.rows import Rows
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSpelling:
+    """Labels that differ only in letter case and white space get the spelling that most rows have.
+
+    Nothing is done where the completions are no closed set of labels.
+    """
+
+    code = "label_spelling"
+    safe = False
+    description = "spell the label as most rows do"
+
+    def plan(self, rows: Rows) -> Iterator[tuple[int, CompletionExample]]:
+        """Each row with another spelling."""
+        if not closed_labels(rows):
+            return
+        times = Counter(example.completion for example in rows if isinstance(example, CompletionExample))
+        best: dict[str, str] = {}
+        for label, _ in sorted(times.items(), key=lambda item: (-item[1], item[0])):
+            best.setdefault(_folded(label), label)
+        for row, example in enumerate(rows):
+            if (
+                isinstance(example, CompletionExample)
+                and (label := best[_folded(example.completion)]) != example.completion
+            ):
+                yield row, replace(example, completion=label)
+
+
+def _folded(label: str) -> str:
+    return " ".join(label.casefold().split())
