@@ -29,6 +29,8 @@ from finetune_kit.validators.message_keys import MessageKeys
 from finetune_kit.validators.message_name import MessageName
 from finetune_kit.validators.message_tokens import ReservedTokens
 from finetune_kit.validators.message_weight import MessageWeight
+from finetune_kit.validators.near_contradictions import NearContradictions
+from finetune_kit.validators.near_duplicates import NearDuplicates
 from finetune_kit.validators.preference_pairs import PreferencePairs
 from finetune_kit.validators.prefixes import CompletionPrefix, PromptPrefix
 from finetune_kit.validators.protocols import AnyValidator, SetCheck, SetValidator, Validator
@@ -73,6 +75,8 @@ __all__ = [
     "MessageName",
     "MessageWeight",
     "MinimumExamples",
+    "NearContradictions",
+    "NearDuplicates",
     "OneClass",
     "PreferencePairs",
     "Prepared",

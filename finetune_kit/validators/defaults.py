@@ -27,6 +27,8 @@ from finetune_kit.validators.message_keys import MessageKeys
 from finetune_kit.validators.message_name import MessageName
 from finetune_kit.validators.message_tokens import ReservedTokens
 from finetune_kit.validators.message_weight import MessageWeight
+from finetune_kit.validators.near_contradictions import NearContradictions
+from finetune_kit.validators.near_duplicates import NearDuplicates
 from finetune_kit.validators.preference_pairs import PreferencePairs
 from finetune_kit.validators.prefixes import CompletionPrefix, PromptPrefix
 from finetune_kit.validators.protocols import AnyValidator
@@ -61,6 +63,8 @@ _ADVICE: tuple[AnyValidator, ...] = (
     EmptyPrompt(),
     Duplicates(),
     Contradictions(),
+    NearDuplicates(small_sets_only=True),
+    NearContradictions(small_sets_only=True),
     IdenticalPrompts(),
     TaskType(),
     PromptPrefix(),
