@@ -50,3 +50,12 @@ def _byte_of(char: str) -> bytes:
         return char.encode("latin-1")
     except UnicodeEncodeError:
         return char.encode("cp1252")
+
+
+def damage_in(text: str) -> tuple[int, int] | None:
+    """Where the first damage stands, as start and end in characters."""
+    lost = text.find("\ufffd")
+    if lost >= 0:
+        return lost, lost + 1
+    found = _MISREAD.search(text)
+    return None if found is None else found.span()

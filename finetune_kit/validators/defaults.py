@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from finetune_kit.hosts import FileRules, file_rules
 from finetune_kit.rows import Source
+from finetune_kit.validators.boilerplate_answers import BoilerplateAnswers
 from finetune_kit.validators.chat_echo import EchoedQuestion
 from finetune_kit.validators.chat_order import ChatOrder
 from finetune_kit.validators.chat_roles import ChatRoles
 from finetune_kit.validators.columns import ColumnTypes, ExtraColumns
 from finetune_kit.validators.content_parts import ContentParts
 from finetune_kit.validators.contradictions import Contradictions
+from finetune_kit.validators.control_characters import ControlCharacters
 from finetune_kit.validators.duplicates import Duplicates
 from finetune_kit.validators.empty import EmptyCompletion, EmptyMessage, EmptyPrompt
 from finetune_kit.validators.file_size import FileSize
 from finetune_kit.validators.file_source import FileSource
+from finetune_kit.validators.html_remains import HtmlRemains
 from finetune_kit.validators.identical_prompts import IdenticalPrompts
 from finetune_kit.validators.image_limits import ImageLimits
 from finetune_kit.validators.image_parts import ImageParts
+from finetune_kit.validators.invisible_characters import InvisibleCharacters
 from finetune_kit.validators.label_balance import LabelBalance
 from finetune_kit.validators.label_classes import OneClass
 from finetune_kit.validators.label_likeness import LookAlikeLabels
@@ -27,11 +31,16 @@ from finetune_kit.validators.message_keys import MessageKeys
 from finetune_kit.validators.message_name import MessageName
 from finetune_kit.validators.message_tokens import ReservedTokens
 from finetune_kit.validators.message_weight import MessageWeight
+from finetune_kit.validators.mojibake import Mojibake
 from finetune_kit.validators.near_contradictions import NearContradictions
 from finetune_kit.validators.near_duplicates import NearDuplicates
+from finetune_kit.validators.personal_data import PersonalData
+from finetune_kit.validators.placeholders import Placeholders
 from finetune_kit.validators.preference_pairs import PreferencePairs
 from finetune_kit.validators.prefixes import CompletionPrefix, PromptPrefix
 from finetune_kit.validators.protocols import AnyValidator
+from finetune_kit.validators.repeated_answers import RepeatedAnswers
+from finetune_kit.validators.secrets import Secrets
 from finetune_kit.validators.separators import Prepared, Separator, StopSequence
 from finetune_kit.validators.set_size import MinimumExamples
 from finetune_kit.validators.suffixes import CompletionSuffix, PromptSuffix
@@ -79,6 +88,15 @@ _ADVICE: tuple[AnyValidator, ...] = (
     LookAlikeLabels(),
     ExtraColumns(),
     ColumnTypes(),
+    Mojibake(),
+    ControlCharacters(),
+    InvisibleCharacters(),
+    HtmlRemains(),
+    Placeholders(),
+    PersonalData(),
+    Secrets(),
+    BoilerplateAnswers(),
+    RepeatedAnswers(),
 )
 
 # For files that are uploaded as they are: this library's own engine gets what the template has rendered.
