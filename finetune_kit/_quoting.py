@@ -1,4 +1,4 @@
-"""The data's own words inside a message."""
+"""The data's own words inside a message, and its numbers."""
 
 from __future__ import annotations
 
@@ -34,3 +34,8 @@ def literal(value: float) -> str:
         return json.dumps(value)[:40]
     except ValueError:  # Python writes no whole number of more than 4,300 digits
         return "very long"
+
+
+def counted(times: int, noun: str) -> str:
+    """A number with its noun, such as "1 row" and "2,000 rows"."""
+    return f"{times:,} {noun}{'' if times == 1 else 's'}"

@@ -39,9 +39,17 @@ class RefusedRowsBuilder:
     def __init__(self) -> None:
         self._spool: Spool | None = None
 
-    def add(self, error: RowError, *, line: int, raw: object) -> None:
-        """Keep a row."""
-        told = {"line": line, "column": error.column, "code": error.code, "reason": str(error), "hint": error.hint}
+    def add(self, error: RowError, *, line: int, raw: object, path: str | None = None) -> None:
+        """Keep a row; `path` names its file where that is not the source's only one."""
+        named = {} if path is None else {"path": _as_text(path)}
+        told = {
+            **named,
+            "line": line,
+            "column": error.column,
+            "code": error.code,
+            "reason": str(error),
+            "hint": error.hint,
+        }
         self._append(_dumped({**told, "row": _as_text(raw)}))
 
     def build(self) -> RefusedRows:

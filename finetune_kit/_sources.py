@@ -26,6 +26,8 @@ def without_refused(source: Source) -> Source:
 
 def with_refused(source: Source, refused: int, refusals: Sequence[Refusal], refused_rows: RefusedRows) -> Source:
     """The source with more rows that are refused, beside those that could not be read."""
+    if not refused:
+        return source
     return replace(
         source,
         rows_refused=source.rows_refused + refused,

@@ -12,6 +12,7 @@ from typing import Any, Generic, Literal, TypeVar
 from finetune_kit._arguments import whole_number
 from finetune_kit._canonical import pack, unpack
 from finetune_kit._difference import as_html, inline_lines, unified_lines
+from finetune_kit._quoting import counted
 from finetune_kit._spool import Spool, Store
 from finetune_kit.errors import ParameterError
 from finetune_kit.records import Example, Kind
@@ -212,7 +213,7 @@ class ChangeLog(Generic[DataT]):
             for line in lines_of(str(change.origin), change.code, change.before, change.after)
         ]
         if (more := self._times(code) - shown) > 0:
-            lines.append(f"… and {more:,} more changes; limit={limit} shows this many.")
+            lines.append(f"… and {counted(more, 'more change')}; limit={limit} shows this many.")
         return "\n".join(lines)
 
     def undo(self, *codes: str) -> DataT:
@@ -243,10 +244,10 @@ class ChangeLog(Generic[DataT]):
             f"<td>{as_html(change.before, change.after)}</td></tr>"
             for change in islice(self, _SHOWN)
         )
-        more = f"<p>… and {len(self) - _SHOWN:,} more changes.</p>" if len(self) > _SHOWN else ""
+        more = f"<p>… and {counted(len(self) - _SHOWN, 'more change')}.</p>" if len(self) > _SHOWN else ""
         table = f"<table><tr><th>row</th><th>rule</th><th>change</th></tr>{rows}</table>" if rows else ""
         return f"<p>{escape(_total(self))}</p><ul>{counts}</ul>{table}{more}"
 
 
 def _total(log: ChangeLog[Any]) -> str:
-    return f"{log.rows_in:,} rows: {log.kept:,} kept, {log.changed:,} changed, {log.dropped:,} dropped"
+    return f"{counted(log.rows_in, 'row')}: {log.kept:,} kept, {log.changed:,} changed, {log.dropped:,} dropped"

@@ -11,11 +11,13 @@ from typing import Any, Self, cast, overload
 from finetune_kit._arguments import checked_seed, string
 from finetune_kit._constructors import Constructors
 from finetune_kit._limits import checked_hyperparameters, checked_suffix
-from finetune_kit._sources import joined, noted, without_refused
+from finetune_kit._quoting import counted
+from finetune_kit._sources import joined, noted, with_refused, without_refused
 from finetune_kit._user_code import name_of
 from finetune_kit.backends import Backend, JobSpec, connect
 from finetune_kit.cards import ModelCard
 from finetune_kit.changes import ChangeLog, Pass
+from finetune_kit.conversions import Converted, to_chat, to_completion
 from finetune_kit.counts import How, TokenCounts, count_tokens
 from finetune_kit.errors import ParameterError
 from finetune_kit.fixes import AnyFix, Stage, apply_fixes, chosen
@@ -111,13 +113,13 @@ class Dataset(Constructors):
         `fn` gives an example back, as `dataclasses.replace` does. `ParameterError` that names the row where it raises
         or gives something else.
         """
-        note = f"To each of {len(self):,} examples, {name_of(fn)} was applied."
+        note = f"To each of {counted(len(self), 'example')}, {name_of(fn)} was applied."
         return Dataset(map_rows(self._rows, fn), noted(self._source, note))
 
     def filter(self, fn: Callable[[Any], bool]) -> Dataset:
         """The examples for which `fn` returns True; `ParameterError` that names the row where it raises."""
         kept = filter_rows(self._rows, fn)
-        note = f"Of {len(self):,} examples, {name_of(fn)} kept {len(kept):,}."
+        note = f"Of {counted(len(self), 'example')}, {name_of(fn)} kept {len(kept):,}."
         return Dataset(self._rows.take(kept), noted(self._source, note))
 
     def concat(self, *others: Dataset) -> Dataset:
@@ -141,8 +143,35 @@ class Dataset(Constructors):
     def sample(self, n: int, *, seed: int = 0) -> Dataset:
         """`n` examples drawn by lot, in the order in which they stand; the same ones for the same seed."""
         chosen = sample_rows(len(self), n, seed=seed)
-        note = f"Of {len(self):,} examples, {n:,} were drawn with seed {seed}."
+        note = f"Of {counted(len(self), 'example')}, {n:,} were drawn with seed {seed}."
         return Dataset(self._rows.take(chosen), noted(self._source, note))
+
+    def to_chat(self, system: str | None = None) -> Dataset:
+        """Conversations of these examples: a question by the user and an answer by the assistant.
+
+        `system` is what a system message says before each; a conversation that begins with one keeps its own. Of
+        preference pairs, the preferred answer is taken.
+        """
+        if self.kind == "chat" and system is None:
+            return self
+        return self._converted(to_chat(self._rows, system))
+
+    def to_completion(self, template: str | None = None) -> Dataset:
+        """Prompts and completions of these conversations.
+
+        Without a `template`, a conversation is one turn by the user and one by the assistant. With one, such as
+        "{role}: {text}\\n", all turns before the last are written so, one behind the other, and become the prompt.
+        What has no place in them (tools, images, weights of earlier turns) is refused like a row that cannot be read.
+        """
+        if self.kind == "completion":
+            return self
+        return self._converted(to_completion(self._rows, template))
+
+    def _converted(self, made: Converted) -> Dataset:
+        source = (
+            with_refused(self._source, made.refused, made.refusals, made.refused_rows) if made.refused else self._source
+        )
+        return Dataset(made.rows, noted(source, *made.notes))
 
     def take(self, indices: Sequence[int]) -> Dataset:
         """The examples at these indices, in that order; `IndexError` for one that is not there."""

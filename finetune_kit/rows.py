@@ -90,7 +90,7 @@ class Refusal:
     text: str
     """The first 200 characters of the raw row, for display."""
     path: str | None = None
-    """The file, where the rows are of several; else it is the source's."""
+    """The file, where it may be another than the source's."""
 
 
 @dataclass(frozen=True, slots=True)

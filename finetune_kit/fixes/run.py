@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from finetune_kit._canonical import pack
+from finetune_kit._quoting import counted
 from finetune_kit._user_code import as_example, as_truth, called
 from finetune_kit.changes import EntriesBuilder, Pass, RuleCount
 from finetune_kit.errors import ParameterError, RowError
@@ -29,7 +30,8 @@ class Stage:
         told = [str(rule) for rule in rules if rule.changed or rule.dropped]
         if not told:
             return "Cleaning found nothing to do."
-        return f"Cleaning left {len(self.passes[-1].made):,} of {len(self.passes[0].rows):,} rows: {'; '.join(told)}."
+        before, after = len(self.passes[0].rows), len(self.passes[-1].made)
+        return f"Cleaning left {after:,} of {counted(before, 'row')}: {'; '.join(told)}."
 
 
 def apply_fixes(rows: Rows, fixes: Sequence[AnyFix], changed: bytes | None = None) -> Stage:
