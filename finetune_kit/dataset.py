@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,15 +19,16 @@ from finetune_kit.backends import Backend, JobSpec, connect
 from finetune_kit.cards import ModelCard
 from finetune_kit.changes import ChangeLog, Pass
 from finetune_kit.conversions import Converted, to_chat, to_completion
+from finetune_kit.costs import CostEstimate, check_budget, checked_budget, estimate_cost
 from finetune_kit.counts import How, TokenCounts, count_tokens
-from finetune_kit.errors import ParameterError
+from finetune_kit.errors import ParameterError, ShutdownWarning
 from finetune_kit.fixes import AnyFix, Stage, apply_fixes, chosen
 from finetune_kit.formats import rendered_lines
-from finetune_kit.hosts import FINE_TUNED_PREFIX, Resolved, file_rules
+from finetune_kit.hosts import FINE_TUNED_PREFIX, Resolved, check_dates, file_rules
 from finetune_kit.job import FineTuneJob
 from finetune_kit.labels import closed_labels
 from finetune_kit.leaks import LeakReport, leak_report
-from finetune_kit.metering import meter
+from finetune_kit.metering import Meter, meter
 from finetune_kit.readers import ReadResult
 from finetune_kit.records import CompletionExample, Example, Kind
 from finetune_kit.repeats import repeated_rows
@@ -271,16 +273,7 @@ class Dataset(Constructors):
         found = meter(string("model", model), self.kind, host=host, backend=backend)
         if found.templated and template is None:
             template = self._template
-        return count_tokens(
-            self._rows,
-            found.tokens,
-            host=found.profile.name,
-            model=found.model,
-            template=template if found.templated else None,
-            limit=None if found.facts is None else found.facts.training_context_tokens,
-            how=how,
-            notes=found.notes,
-        )
+        return _counted(self, found, template, how)
 
     @cached_property
     def _template(self) -> PromptTemplate:
@@ -394,6 +387,40 @@ class Split:
         sides = (("validation", self.validation), ("test", self.test))
         return [(name, side) for name, side in sides if side is not None]
 
+    def estimate_cost(
+        self,
+        model: str,
+        n_epochs: int = 4,
+        *,
+        host: str | None = None,
+        backend: Backend | None = None,
+        hours_hosted: float | None = None,
+        calls: int | None = None,
+        input_tokens_per_call: float | None = None,
+        output_tokens_per_call: float | None = None,
+        how: How = "auto",
+        hosts: str | os.PathLike[str] | None = None,
+    ) -> CostEstimate:
+        """What training `model` on this training set costs, in US dollars, by dated prices.
+
+        With `hours_hosted` and `calls`, what keeping and calling it costs as well; a call reads and writes as much as
+        an example has unless `input_tokens_per_call` and `output_tokens_per_call` say otherwise. There is a total only
+        where every price is known. Without `host`, the first that knows the model; `hosts` is a file of your own with
+        newer prices, else what FINETUNE_KIT_HOSTS names.
+        """
+        found = meter(string("model", model), self.training.kind, host=host, backend=backend, hosts=hosts)
+        counts = _counted(self.training, found, self._template(None) if found.templated else None, how)
+        return estimate_cost(
+            found.profile,
+            found.model,
+            counts,
+            n_epochs=n_epochs,
+            hours_hosted=hours_hosted,
+            calls=calls,
+            input_tokens_per_call=input_tokens_per_call,
+            output_tokens_per_call=output_tokens_per_call,
+        )
+
     def train(
         self,
         model: str = "curie",
@@ -406,15 +433,18 @@ class Split:
         prompt_loss_weight: float | None = None,
         suffix: str | None = None,
         seed: int | None = None,
+        budget: float | None = None,
     ) -> FineTuneJob:
         """Check the data, start a fine-tuning job and return without waiting for it.
 
         `model` is a base model, an alias such as `davinci` (the job's first event tells what stands in for it), or an
         earlier fine-tuned model to train further. `batch_size`, `learning_rate_multiplier` and `prompt_loss_weight` are
         the backend's own choice if left out; the card tells what was taken. `suffix` becomes part of the model's name.
+        With `budget`, in US dollars, a training that may cost more is refused; on this machine nothing costs anything.
 
-        Raises `ValidationError` with one report of all faults in the data, `UnknownModelError`, `ParameterError`, or
-        what keeps the backend from working, such as `MissingExtraError`; nothing has been started then.
+        Raises `ValidationError` with one report of all faults in the data, `UnknownModelError`, `ModelClosedError`,
+        `BudgetError`, `ParameterError`, or what keeps the backend from working, such as `MissingExtraError`; nothing
+        has been uploaded or started then. Warns with `ShutdownWarning` of a model that closes within 90 days.
         """
         if self.training.kind == "preference":
             raise ParameterError(
@@ -434,13 +464,19 @@ class Split:
         chance = checked_seed(seed) or 0
         resolved = place.resolve(string("model", model))
         earlier = self._earlier(place, resolved)
+        base = earlier.base if earlier is not None else resolved.model
+        limit = None if budget is None else checked_budget(budget)
+        for warning in check_dates(place.profile, base):
+            warnings.warn(warning, ShutdownWarning, stacklevel=2)
         checks = (*essential_rules(place.profile), *_as_rules(validators), *_template_rules(earlier))
         report, leaks = self._inspect(checks)
         report.raise_if_errors()
-        place.preflight(resolved)
         template = self._template(earlier)
+        if limit is not None:
+            self._check_budget(place, base, template, settings.n_epochs, limit)
+        place.preflight(resolved)
         card = ModelCard(
-            base=earlier.base if earlier is not None else resolved.model,
+            base=base,
             requested_model=model,
             backend=place.profile.name,
             kind=self.training.kind,
@@ -461,6 +497,25 @@ class Split:
             card=card,
         )
         return FineTuneJob(place.start(spec), place)
+
+    def _check_budget(
+        self, place: Backend, base: str, template: PromptTemplate | None, n_epochs: int, budget: float
+    ) -> None:
+        """A sample first; where its interval leaves it open, in full."""
+        if place.profile.free_of_charge:
+            return
+        found = meter(base, self.training.kind, backend=place)
+        chosen_template = template if found.templated else None
+
+        def estimated(how: How) -> CostEstimate:
+            counts = _counted(self.training, found, chosen_template, how)
+            return estimate_cost(found.profile, found.model, counts, n_epochs=n_epochs)
+
+        estimate = estimated("auto")
+        total = estimate.total
+        if total is not None and total.low <= budget < total.high:
+            estimate = estimated("exact")
+        check_budget(estimate, budget)
 
     def _earlier(self, place: Backend, resolved: Resolved) -> ModelCard | None:
         """The card of the fine-tuned model that is trained further, if it is one."""
@@ -494,6 +549,19 @@ def _codes(report: object) -> Collection[str] | None:
             parameter="report",
         )
     return None if report is None else report.counts
+
+
+def _counted(data: Dataset, found: Meter, template: PromptTemplate | None, how: How) -> TokenCounts:
+    return count_tokens(
+        data.rows,
+        found.tokens,
+        host=found.profile.name,
+        model=found.model,
+        template=template if found.templated else None,
+        limit=None if found.facts is None else found.facts.training_context_tokens,
+        how=how,
+        notes=found.notes,
+    )
 
 
 def _as_rules(validators: object) -> tuple[AnyValidator, ...]:
