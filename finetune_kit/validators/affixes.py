@@ -24,6 +24,7 @@ _KNOWN_STOPS = tuple(stop for stop in STOPS if stop.strip())
 _END_WORDS = frozenset({"END", "STOP", "DONE", "EOF", "EOS", "ENDOFTEXT", "IM_END", "S"})
 _BRACKETS = "[]<>()|/#*-= "
 
+_NEARLY_ALL = 0.9
 # Behind these a word may begin without a space; a full stop stands inside addresses, a dash inside dates.
 _BREAK_AFTER = frozenset(':：，。！？；、）】》」”"')
 
@@ -81,11 +82,14 @@ def _without_natural(mark: str) -> str:
 def likely_mark(texts: Sequence[str], *, stops: bool) -> str:
     """What most likely was put behind texts to mark their end; empty where nothing looks so."""
     shared = shared_ending(texts)
-    if is_mark(shared, stop=stops):
+    everywhere = is_mark(shared, stop=stops)
+    if everywhere and shared in (_KNOWN_STOPS if stops else _KNOWN_SEPARATORS):
         return shared
     counted = Counter(mark for text in texts for mark in _candidates(text, stops=stops))
-    best = max(counted.items(), key=lambda item: (item[1], len(item[0])), default=("", 0))
-    return best[0]
+    best, times = max(counted.items(), key=lambda item: (item[1], len(item[0])), default=("", 0))
+    if everywhere and not (best.endswith(shared) and times >= len(texts) * _NEARLY_ALL):
+        return shared  # nor is it the end of a longer one that but a few texts lack
+    return best
 
 
 def _candidates(text: str, *, stops: bool) -> Iterator[str]:
@@ -121,7 +125,9 @@ def is_mark(ending: str, *, stop: bool) -> bool:
         return not stop and (core[-1] in _SINGLE_MARKS or core[-1] == ">" or "\n" in ending)
     if all(sign in _NATURAL for sign in core):
         return False
-    return len(core) > 1 or "\n" in ending or (core in _SINGLE_MARKS and not stop)
+    if all(sign in _MARK_SIGNS for sign in core) and len(core) > 1:
+        return True
+    return not stop and ("\n" in ending or core[-1] in _SINGLE_MARKS)
 
 
 def _is_unmistakable(mark: str) -> bool:

@@ -19,7 +19,8 @@ FEWEST_ROWS = 5
 _AFTER_PROMPT = b'","completion":"'
 _AFTER_COMPLETION = b'"}\n'
 _KNOWN = frozenset({*SEPARATORS, *STOPS} - {"\n"})
-_TOO_FEW = 0.05
+# Of all rows: fewer may end so by themselves, as code does.
+_ENOUGH, _ENOUGH_OF_KNOWN = 0.05, 0.01
 
 
 @dataclass(slots=True)
@@ -52,7 +53,8 @@ class Ending:
     @property
     def mixed(self) -> bool:
         """Whether some texts end with it, enough of them that it is no accident, and others do not."""
-        return bool(self.mark and self.without) and (self.mark in _KNOWN or self.having >= self.rows * _TOO_FEW)
+        enough = _ENOUGH_OF_KNOWN if self.mark in _KNOWN else _ENOUGH
+        return bool(self.mark and self.without) and self.having >= self.rows * enough
 
 
 def prompt_ending(batch: Batch) -> Ending:
@@ -76,11 +78,9 @@ def _look(rows: Rows, mark: str, behind: bytes) -> Ending:
     if not found.mark:
         return found
     escaped = orjson.dumps(mark)[1:-1]
-    not_it = b"\\" + escaped  # a backslash and an "n", where the mark begins with a line feed
     for part in rows.batches():
-        data = part.raw.data
-        # Counted in the bytes of the whole batch; most sets have the mark once in every row, and need no closer look.
-        if data.count(escaped + behind) == data.count(escaped) == len(part) and not_it not in data:
+        # Most sets have the mark once in every row, and need no closer look.
+        if _all_end(part.raw.data, escaped, behind, len(part)) and part.raw.data.count(escaped) == len(part):
             continue
         texts = part.prompts if behind == _AFTER_PROMPT else part.completions
         for row, text in enumerate(texts, part.start):
@@ -89,3 +89,13 @@ def _look(rows: Rows, mark: str, behind: bytes) -> Ending:
             elif mark in text[: -len(mark)]:
                 found.inside.append(row)
     return found
+
+
+def _all_end(contents: bytes, mark: bytes, behind: bytes, rows: int) -> bool:
+    """Whether all texts end with the mark as JSON writes it, and none with a backslash and the letters of the mark."""
+    if mark.startswith(b"\\") and b"\\" + mark + behind in contents:
+        return False
+    if behind == _AFTER_PROMPT:
+        return contents.count(mark + behind) == rows
+    end = mark + behind[:-1]  # looked for at the end of each line, far faster than a few bytes in all of them
+    return all(line.endswith(end) for line in contents[:-1].split(b"\n"))

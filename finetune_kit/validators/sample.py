@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 
 from finetune_kit.records import CompletionExample
@@ -12,7 +13,7 @@ _MOST = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Some rows at equal distances, or all of a small set."""
+    """Some rows in order, or all of a small set."""
 
     prompts: list[str]
     completions: list[str]
@@ -32,6 +33,7 @@ def sample_of(batch: Batch) -> Sample:
         parts = list(rows.batches())
         prompts = [prompt for part in parts for prompt in part.prompts]
         return Sample(prompts, [completion for part in parts for completion in part.completions], whole=True)
-    picked = [rows[number * len(rows) // _MOST] for number in range(_MOST)]
+    # At random, the same each time: equal distances would miss what stands in every third row.
+    picked = [rows[number] for number in sorted(random.Random(0).sample(range(len(rows)), _MOST))]
     pairs = [(row.prompt, row.completion) for row in picked if isinstance(row, CompletionExample)]
     return Sample([prompt for prompt, _ in pairs], [completion for _, completion in pairs], whole=False)

@@ -69,3 +69,21 @@ def test_one_row_that_is_not_prepared_and_the_set_is_not() -> None:
 @pytest.mark.parametrize(("host", "times"), [("openai", 1), ("azure", 1), ("local", 0)])
 def test_the_engine_of_this_library_gets_no_raw_files(host: str, times: int) -> None:
     assert Dataset.from_records(PAIRS).validate(host=host).counts.get("separator", 0) == times
+
+
+@pytest.mark.parametrize("stop", ["\n", " END", "###", "<|im_end|>", "</s>", "[STOP]", "\n###\n", "***"])
+def test_every_usual_stop_sequence_is_known(stop: str) -> None:
+    rows = completions(*((f"Hours in {town}? ->", f" Nine in {town}{stop}") for town in TOWNS))
+    [issue] = found(rows).values()
+    assert f"every completion with {stop!r} already" in issue.message
+
+
+@pytest.mark.parametrize("ending", [".", "?", '"}', "]}", "</p>", "```", " USA", " o'clock", " €", "。", " :)"])
+def test_what_texts_end_with_anyway_is_no_stop_sequence(ending: str) -> None:
+    rows = completions(*((f"Hours in {town}?", f"Nine in {town}{ending}") for town in TOWNS))
+    assert set(found(rows)) == {"separator", "stop_sequence"}
+
+
+def test_what_only_every_third_row_has_is_seen_in_a_large_set_too() -> None:
+    pairs = [(f"question {number}{'' if number % 3 else ' ->'}", f"answer {number}") for number in range(6_000)]
+    assert "separator" not in found(completions(*pairs)), "some rows have one, which PromptSuffix tells"
