@@ -21,8 +21,8 @@ _KNOWN_SEPARATORS = tuple(sorted(SEPARATORS, key=len, reverse=True))
 # A line feed alone or a full stop may be there for other reasons.
 _KNOWN_STOPS = tuple(stop for stop in STOPS if stop.strip())
 
-_END_WORDS = frozenset({"END", "STOP", "DONE", "EOF", "EOS", "ENDOFTEXT", "IM_END", "S"})
-_BRACKETS = "[]<>()|/#*-= "
+_END_WORDS = frozenset({"END", "STOP", "DONE", "EOF", "EOS", "ENDOFTEXT", "IM_END", "/S"})
+_BRACKETS = "[]<>()|#*-= "
 
 _NEARLY_ALL = 0.9
 # Behind these a word may begin without a space; a full stop stands inside addresses, a dash inside dates.
@@ -117,15 +117,22 @@ def is_mark(ending: str, *, stop: bool) -> bool:
         return "\n" in ending
     if ending in (_KNOWN_STOPS if stop else _KNOWN_SEPARATORS):
         return True
-    if any(letter.isalnum() for letter in core):
-        if core[-1] in "]>#*" or ending[0].isspace():
-            word = core.strip(_BRACKETS)
-            if word in _END_WORDS or (core[-1] in "]>" and word.upper() in _END_WORDS):
-                return True
-        return not stop and (core[-1] in _SINGLE_MARKS or core[-1] == ">" or "\n" in ending)
+    return (
+        _is_worded_mark(ending, core, stop=stop) if any(map(str.isalnum, core)) else _is_drawn(ending, core, stop=stop)
+    )
+
+
+def _is_worded_mark(ending: str, core: str, *, stop: bool) -> bool:
+    word = core.strip(_BRACKETS)
+    if word in _END_WORDS or (core[-1] in "]>" and word.upper() in _END_WORDS):
+        return True
+    return not stop and (core[-1] in _SINGLE_MARKS or core[-1] == ">" or "\n" in ending)
+
+
+def _is_drawn(ending: str, core: str, *, stop: bool) -> bool:
     if all(sign in _NATURAL for sign in core):
         return False
-    if all(sign in _MARK_SIGNS for sign in core) and len(core) > 1:
+    if len(core) > 1 and all(sign in _MARK_SIGNS for sign in core):
         return True
     return not stop and ("\n" in ending or core[-1] in _SINGLE_MARKS)
 
