@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import warnings
+from array import array
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import compress
 from typing import Any, Self, cast, overload
 
 from finetune_kit._arguments import checked_seed, string
@@ -186,10 +188,13 @@ class Dataset(Constructors):
 
     def without_duplicates(self) -> Dataset:
         """The same rows without those whose content an earlier row has; `source.notes` tells how many that were."""
-        repeats = {row for row, _ in repeated_rows(self._rows)}
+        repeats = array("Q", (row for row, _ in repeated_rows(self._rows)))
         if not repeats:
             return self
-        kept = self._rows.take([row for row in range(len(self)) if row not in repeats])
+        wanted = bytearray(b"\1") * len(self)
+        for row in repeats:
+            wanted[row] = 0
+        kept = self._rows.take(array("Q", compress(range(len(self)), wanted)))
         which = "row that repeats an earlier one was" if len(repeats) == 1 else "rows that repeat an earlier one were"
         return Dataset(kept, noted(self._source, f"{len(repeats):,} {which} left out, as asked."))
 

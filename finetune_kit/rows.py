@@ -322,6 +322,8 @@ class Index:
 
 
 def _picked(values: array[int], numbers: Sequence[int]) -> array[int]:
+    if numbers == range(len(values)):
+        return values  # nobody changes what they are given
     if isinstance(numbers, range) and numbers.step > 0:
         return values[numbers.start : numbers.stop : numbers.step]
     return array(values.typecode, [values[number] for number in numbers])
