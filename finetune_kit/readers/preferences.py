@@ -9,7 +9,8 @@ from typing import Any, cast
 
 from finetune_kit.errors import RowError
 from finetune_kit.readers.refusals import missing, wrong_type
-from finetune_kit.readers.turns import HOST_KEYS, messages_in, sharegpt_messages, turn_in
+from finetune_kit.readers.sharegpt import sharegpt_messages, sharegpt_tools, turn_in
+from finetune_kit.readers.turns import HOST_KEYS, messages_in
 from finetune_kit.records import JsonValue, Message, PreferenceExample
 
 # The API's names, and those of its first version.
@@ -56,7 +57,7 @@ def preference(
     if "messages" in row:
         return _answered(row, messages_in(row["messages"], "messages"), "messages")
     if "conversations" in row:
-        return _answered(row, sharegpt_messages(row), "conversations", "system", "tools")
+        return _answered(row, sharegpt_messages(row), "conversations", "system", "tools", offered=sharegpt_tools(row))
     if isinstance(row.get("prompt"), list | tuple):
         return _answered(row, messages_in(row["prompt"], "prompt"), "prompt")
     if all(isinstance(row[key], list | tuple) and len(row[key]) > 1 for key in _CHOSEN):
@@ -98,9 +99,14 @@ def _of_host(row: Mapping[str, Any], preferred: str, other: str) -> PreferenceEx
     )
 
 
-def _answered(row: Mapping[str, Any], asked: tuple[Message, ...], *keys: str) -> tuple[PreferenceExample, PairKeys]:
+def _answered(
+    row: Mapping[str, Any], asked: tuple[Message, ...], *keys: str, offered: Mapping[str, JsonValue] | None = None
+) -> tuple[PreferenceExample, PairKeys]:
     preferred, other = (_answer(row[key], key) for key in _CHOSEN)
-    return PreferenceExample(asked, preferred, other, *_rest(row, keys)), PairKeys(keys[0], *_CHOSEN)
+    more, metadata = _rest(row, keys)
+    return PreferenceExample(asked, preferred, other, {**more, **(offered or {})}, metadata), PairKeys(
+        keys[0], *_CHOSEN
+    )
 
 
 def _rest(row: Mapping[str, Any], taken: tuple[str, ...]) -> tuple[dict[str, JsonValue], dict[str, JsonValue]]:

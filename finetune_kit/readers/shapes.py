@@ -9,7 +9,8 @@ from finetune_kit.errors import ColumnError, RowError
 from finetune_kit.readers.columns import Fields, choose_fields, joined, prompt_column, shown
 from finetune_kit.readers.preferences import PairKeys, is_preference, preference
 from finetune_kit.readers.refusals import missing, wrong_type
-from finetune_kit.readers.turns import SHAREGPT_NOTE, chat, sharegpt
+from finetune_kit.readers.sharegpt import SHAREGPT_NOTE, sharegpt
+from finetune_kit.readers.turns import chat
 from finetune_kit.records import CompletionExample, Example, Kind
 
 ROW_LISTS = frozenset({"messages", "conversations", "tools", "functions"})

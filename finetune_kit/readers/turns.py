@@ -1,20 +1,15 @@
-"""Conversations: chat messages as hosts define them, and sharegpt's."""
+"""Conversations: chat messages as hosts define them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from finetune_kit.errors import RowError
 from finetune_kit.readers.refusals import missing, wrong_type
 from finetune_kit.records import ChatExample, JsonValue, Message
 
-SHAREGPT_NOTE = "The rows are sharegpt conversations: 'human' was read as user, 'gpt' as assistant."
-
 HOST_KEYS = frozenset({"tools", "parallel_tool_calls", "functions", "function_call"})
 """Keys that hosts define beside `messages`."""
-
-_SPEAKERS = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system"}
 
 
 def chat(row: Mapping[str, Any]) -> ChatExample:
@@ -25,55 +20,10 @@ def chat(row: Mapping[str, Any]) -> ChatExample:
     return ChatExample(messages, more, metadata)
 
 
-def sharegpt(row: Mapping[str, Any]) -> ChatExample:
-    """A row with `conversations`."""
-    metadata = {key: value for key, value in row.items() if key not in ("conversations", "system", "tools")}
-    return ChatExample(sharegpt_messages(row), metadata=metadata)
-
-
-def sharegpt_messages(row: Mapping[str, Any]) -> tuple[Message, ...]:
-    """The turns of a row with `conversations`, a `system` text before them where there is one."""
-    turns = _listed(row["conversations"], "conversations", hint="It must be a list of objects with from and value")
-    messages = [turn_in(turn, f"conversations[{number}]") for number, turn in enumerate(turns)]
-    system = row.get("system")
-    if system:
-        if not isinstance(system, str):
-            raise wrong_type("system", system)
-        messages.insert(0, Message("system", system))
-    if row.get("tools"):
-        raise RowError(
-            "'tools' of a sharegpt row cannot be read", code="wrong_type", hint="Write the row as 'messages'"
-        )
-    return tuple(messages)
-
-
 def messages_in(value: object, where: str) -> tuple[Message, ...]:
-    """A list of messages, each by its role or, as in sharegpt, by who it is from."""
-    turns = _listed(value, where, hint="It must be a list of objects with role and content")
+    """A list of messages."""
+    turns = listed(value, where, hint="It must be a list of objects with role and content")
     return tuple(message_in(turn, f"{where}[{number}]") for number, turn in enumerate(turns))
-
-
-def turn_in(turn: object, where: str) -> Message:
-    """One turn of sharegpt."""
-    if not isinstance(turn, Mapping):
-        raise wrong_type(where, turn, hint="It must be an object with from and value")
-    turn = cast("Mapping[str, JsonValue]", turn)
-    if "from" not in turn and "role" in turn:
-        return message_in(turn, where)
-    for key in ("from", "value"):
-        if key not in turn:
-            hint = "Each turn has from (human, gpt or system) and value"
-            raise missing(f"{where}.{key}", turn, holder="turn", hint=hint)
-    speaker, value = turn["from"], turn["value"]
-    if not isinstance(speaker, str) or speaker not in _SPEAKERS:
-        raise RowError(
-            f"{where}.from is {speaker!r}, not human, gpt or system",
-            code="wrong_type",
-            hint="Write rows with tool calls as 'messages'",
-        )
-    if not isinstance(value, str):
-        raise wrong_type(f"{where}.value", value)
-    return Message(_SPEAKERS[speaker], value, {key: item for key, item in turn.items() if key not in ("from", "value")})
 
 
 def message_in(turn: object, where: str) -> Message:
@@ -106,7 +56,8 @@ def _part(part: JsonValue, where: str) -> JsonValue:
     return part
 
 
-def _listed(value: object, where: str, *, hint: str) -> Sequence[object]:
+def listed(value: object, where: str, *, hint: str) -> Sequence[object]:
+    """The value, which must be a list; the hint says of what."""
     if not isinstance(value, list | tuple):
         raise wrong_type(where, value, hint=hint)
     return cast("Sequence[object]", value)

@@ -71,8 +71,14 @@ GOOD = {"conversations": [{"from": "human", "value": "Hi"}]}
         ({"conversations": ["Hi"]}, "conversations[0] is text"),
         ({"conversations": [{"from": "human"}]}, "conversations[0].value is missing; the turn has: 'from'"),
         ({"conversations": [{"from": "human", "value": 4}]}, "conversations[0].value is a number (4)"),
-        ({"conversations": [{"from": "function_call", "value": ""}]}, "conversations[0].from is 'function_call'"),
-        ({**GOOD, "tools": "[{}]"}, "'tools' of a sharegpt row cannot be read"),
+        ({"conversations": [{"from": "tool", "value": ""}]}, "conversations[0].from is 'tool'"),
+        ({"conversations": [{"from": "function_call", "value": ""}]}, "conversations[0].value is not JSON"),
+        ({"conversations": [{"from": "function_call", "value": "[1]"}]}, "conversations[0].value is not a call"),
+        ({"conversations": [{"from": "function_call"}]}, "conversations[0].value is missing"),
+        ({"conversations": [{"from": "observation", "value": None}]}, "conversations[0].value is null"),
+        ({**GOOD, "tools": "none"}, "tools is not JSON"),
+        ({**GOOD, "tools": '{"name": "track"}'}, "'tools' is not a list of functions"),
+        ({**GOOD, "tools": ["track"]}, "'tools' is not a list of functions"),
         ({**GOOD, "system": 4}, "system is a number (4)"),
     ],
 )
@@ -80,6 +86,36 @@ def test_sharegpt_row_that_would_lose_something_is_refused(row: dict[str, Any], 
     refusal = read(GOOD, row).source.refusals[0]
     assert refusal.reason.startswith(reason)
     assert refusal.hint
+
+
+def test_calls_of_tools_in_sharegpt_are_called_and_answered_by_an_id() -> None:
+    call = {"name": "track", "arguments": {"parcel": "包裹"}}
+    turns = [
+        {"from": "human", "value": "Hi"},
+        {"from": "function_call", "value": orjson.dumps(call).decode()},
+        {"from": "observation", "value": "4711"},
+        {"from": "function_call", "value": orjson.dumps([call, {"name": "find", "arguments": "{}"}]).decode()},
+        {"from": "observation", "value": '["here", {"at": 1}]'},
+        {"from": "gpt", "value": "There."},
+    ]
+    track = {"name": "track", "parameters": {"type": "object"}}
+    (chat,) = read({"conversations": turns, "tools": orjson.dumps([track]).decode()}).rows
+    assert isinstance(chat, ChatExample)
+
+    def called(number: int, name: str, arguments: str) -> dict[str, Any]:
+        return {"id": f"call_{number}", "type": "function", "function": {"name": name, "arguments": arguments}}
+
+    parcel = '{"parcel": "包裹"}'
+    assert chat.messages == (
+        Message("user", "Hi"),
+        Message("assistant", None, {"tool_calls": [called(1, "track", parcel)]}),
+        Message("tool", "4711", {"tool_call_id": "call_1"}),
+        Message("assistant", None, {"tool_calls": [called(2, "track", parcel), called(3, "find", "{}")]}),
+        Message("tool", "here", {"tool_call_id": "call_2"}),
+        Message("tool", '{"at": 1}', {"tool_call_id": "call_3"}),
+        Message("assistant", "There."),
+    )
+    assert chat.more == {"tools": [{"type": "function", "function": track}]}
 
 
 TEXT = {"type": "text", "text": "Hi"}

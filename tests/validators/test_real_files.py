@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from finetune_kit import Dataset
-from finetune_kit.errors import FormatError
+from finetune_kit.errors import DataError, FormatError
+from finetune_kit.records import ChatExample
 from finetune_kit.validators import Report, Severity
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data" / "03-openai-finetune"
@@ -47,6 +48,7 @@ CONVERTED = (
     "chat-format/robot_chat_dataset_array.json",
     "llama-factory-demos/alpaca_zh_demo_250.json",
     "llama-factory-demos/dpo_zh_demo_40.json",
+    "llama-factory-demos/glaive_toolcall_zh_demo_40.json",
     "llama-factory-demos/identity.json",
     "microsoft-foundry/qa_question_answer_columns.jsonl",
 )
@@ -71,7 +73,7 @@ def lines_that_are_no_json(path: Path) -> list[int]:
 
 
 def test_every_file_is_judged_here() -> None:
-    unreadable = ("v1_sft_demo_150.jsonl", "v1_dpo_demo.jsonl", "glaive_toolcall_zh_demo_40.json")
+    unreadable = ("v1_sft_demo_150.jsonl", "v1_dpo_demo.jsonl")
     refused = ("missing-brace_31", "evals_2", "multi-line", "objects_crlf", "fleet_data.", "autotune_data.")
     known = {*ACCEPTED, *CONVERTED}
     rest = [
@@ -86,6 +88,29 @@ def test_every_file_is_judged_here() -> None:
 def test_a_file_that_was_trained_on_has_no_error(name: str) -> None:
     report = Dataset.from_file(DATA / name).validate()
     assert errors(report) == ([("minimum_examples", None)] if name in FEW else [])
+
+
+def test_calls_of_tools_in_chinese_sharegpt_rows_are_all_answered() -> None:
+    data = Dataset.from_file(DATA / "llama-factory-demos" / "glaive_toolcall_zh_demo_40.json")
+    turns = [message for example in data if isinstance(example, ChatExample) for message in example.messages]
+    calls = [message for message in turns if "tool_calls" in message.more]
+    assert len(calls) == len([message for message in turns if message.role == "tool"]) == 36
+    assert {issue.code for issue in data.validate().issues} == {"minimum_examples", "file_source"}
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        (
+            "v1_sft_demo_150.jsonl",
+            r"row 1: messages\[0\]\.content\[0\]\.text is missing; the part has: 'type', 'value'",
+        ),
+        ("v1_dpo_demo.jsonl", r"row 1: there is no prompt .* the row has: 'chosen_messages', 'rejected_messages'"),
+    ],
+)
+def test_a_form_that_only_one_trainer_knows_is_refused_with_the_reason(name: str, reason: str) -> None:
+    with pytest.raises(DataError, match=reason):
+        Dataset.from_file(DATA / "llama-factory-demos" / name)
 
 
 def test_every_row_without_its_brace_is_named_by_its_line() -> None:
