@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain
 from typing import NamedTuple, TypeAlias
 
 from finetune_kit.records import ChatExample, JsonValue, Message, PreferenceExample
@@ -79,18 +77,23 @@ def row_field(example: Conversation, key: str) -> str:
     return key if isinstance(example, ChatExample) else f"input.{key}"
 
 
-def special_turns(batch: Batch) -> Iterator[tuple[int, str, Message]]:
-    """The row, the place and the message, of each message that holds more than a role and a text."""
-    return chain.from_iterable(map(_special_turns_of, batch.view(conversations).special))
-
-
-def _special_turns_of(numbered: tuple[int, Conversation]) -> list[tuple[int, str, Message]]:
-    row, example = numbered
+def special_turns(batch: Batch) -> list[tuple[int, str, Message]]:
+    """The row, the place and the message, of each message that holds more than a role and a text; for `Batch.view`."""
     return [
         (row, f"{name}[{place}]", message)
+        for row, example in batch.view(conversations).special
         for name, turns in parts_of(example)
         for place, message in enumerate(turns)
         if message.more or type(message.content) is not str
+    ]
+
+
+def parts(batch: Batch) -> list[tuple[int, str, Message, list[JsonValue]]]:
+    """The row, the place, the message and its content, of each message whose content is a list; for `Batch.view`."""
+    return [
+        (row, where, message, message.content)
+        for row, where, message in batch.view(special_turns)
+        if isinstance(message.content, list)
     ]
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from finetune_kit._quoting import described, quoted
-from finetune_kit.records import JsonValue, Message
+from finetune_kit.records import JsonValue
 from finetune_kit.rows import Batch
-from finetune_kit.validators.chat_turns import Fault, special_turns
+from finetune_kit.validators.chat_turns import Fault, parts
 from finetune_kit.validators.issue import Issue, Severity
 
 _TEXT = 'Write {"type": "text", "text": "…"}, or the whole content as one text.'
@@ -36,21 +36,20 @@ class ContentParts:
         """One error for each part that cannot be trained on."""
         return [
             fault.issue(self.code, row)
-            for row, where, message in special_turns(batch)
-            if isinstance(message.content, list)
-            for fault in _judge(message, message.content, f"{where}.content")
+            for row, where, message, content in batch.view(parts)
+            for fault in _judge(message.role, content, f"{where}.content")
         ]
 
 
-def _judge(message: Message, parts: list[JsonValue], field: str) -> Iterator[Fault]:
-    if message.role in ("tool", "function"):
+def _judge(role: str, content: list[JsonValue], field: str) -> Iterator[Fault]:
+    if role in ("tool", "function"):
         hint = "Write it as one text: OpenAI has refused training files over this."
-        what = f"the content of a {message.role} message is a list of parts"
+        what = f"the content of a {role} message is a list of parts"
         yield Fault(what, field, hint, Severity.WARNING)
-    for place, part in enumerate(parts):
+    for place, part in enumerate(content):
         where = f"{field}[{place}]"
         if isinstance(part, dict):
-            yield from _judge_part(message.role, part, where)
+            yield from _judge_part(role, part, where)
         else:
             yield Fault(f"a part is {described(part)}, not an object", where, _TEXT)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from finetune_kit.records import ChatExample, JsonValue, Message, PreferenceExample, turns_of
 from finetune_kit.rows import BLANK_COMPLETION, NOTHING_ASKED, Batch
+from finetune_kit.validators.chat_turns import conversations
 from finetune_kit.validators.issue import Issue, Severity
 
 # What can stand in place of words: calls, a refusal, and what a tool returned, which may rightly be nothing.
@@ -62,11 +63,20 @@ class EmptyMessage:
                 field=f"{where}.content",
                 hint="Write the message, or drop it or its conversation.",
             )
-            for row, example in enumerate(() if batch.kind == "completion" else batch.examples, batch.start)
-            if isinstance(example, ChatExample | PreferenceExample)
+            for row, example in batch.view(conversations).rows
+            if _may_have_empty_messages(example)
             for where, message in turns_of(example)
             if _is_empty(message)
         ]
+
+
+def _may_have_empty_messages(example: ChatExample | PreferenceExample) -> bool:
+    turns = example.messages
+    if isinstance(example, PreferenceExample):
+        turns = (*turns, *example.preferred, *example.non_preferred)
+    # A list, not a generator: this runs for every message there is.
+    contents = [message.content for message in turns]
+    return bool([None for text in contents if not isinstance(text, str) or not text or text.isspace()])
 
 
 def _is_empty(message: Message) -> bool:

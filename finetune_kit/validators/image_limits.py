@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from finetune_kit.rows import Batch
-from finetune_kit.validators.chat_turns import conversations
-from finetune_kit.validators.image_parts import count_images
+from finetune_kit.validators.image_parts import images
 from finetune_kit.validators.issue import Issue, Severity
 
 
@@ -39,7 +38,7 @@ class ImageLimitsCheck:
 
     def see(self, batch: Batch) -> Iterable[Issue]:
         """Nothing is certain before the end."""
-        self._seen += sum(count_images(example) > 0 for _, example in batch.view(conversations).special)
+        self._seen += len({row for row, _, _ in batch.view(images)})
         return ()
 
     def finish(self) -> Iterable[Issue]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeGuard
@@ -10,13 +11,7 @@ from typing import TypeGuard
 from finetune_kit._quoting import described, quoted
 from finetune_kit.records import JsonValue
 from finetune_kit.rows import Batch
-from finetune_kit.validators.chat_turns import (
-    Conversation,
-    Fault,
-    conversations,
-    parts_of,
-    special_turns,
-)
+from finetune_kit.validators.chat_turns import Fault, parts
 from finetune_kit.validators.image_data import data_url_faults
 from finetune_kit.validators.issue import Issue, Severity
 
@@ -43,25 +38,24 @@ class ImageParts:
 
     def check(self, batch: Batch) -> Iterable[Issue]:
         """One error for each image that hosts refuse, and for each example with too many."""
+        every = batch.view(images)
         found = [
             fault.issue(self.code, row)
-            for row, where, message in special_turns(batch)
-            if isinstance(message.content, list)
-            for place, part in enumerate(message.content)
-            if is_image(part)
-            for fault in self._judge(part, f"{where}.content[{place}].image_url")
+            for row, field, part in every
+            for fault in self._judge(part, f"{field}.image_url")
         ]
+        counts = Counter([row for row, _, _ in every] if len(every) > self.most else [])
         return found + [
             Issue(
                 self.code,
                 Severity.ERROR,
                 f"there are more than {self.most} images in the example",
                 row=row,
-                field=parts_of(example)[0][0],
+                field="messages" if batch.kind == "chat" else "input.messages",
                 hint="Leave some out, or divide the conversation.",
             )
-            for row, example in batch.view(conversations).special
-            if count_images(example) > self.most
+            for row, times in counts.items()
+            if times > self.most
         ]
 
     def _judge(self, part: dict[str, JsonValue], field: str) -> Iterator[Fault]:
@@ -90,12 +84,11 @@ def is_image(part: JsonValue) -> TypeGuard[dict[str, JsonValue]]:
     return isinstance(part, dict) and part.get("type") == "image_url"
 
 
-def count_images(example: Conversation) -> int:
-    """How many images an example has."""
-    return sum(
-        is_image(part)
-        for _, turns in parts_of(example)
-        for message in turns
-        if isinstance(message.content, list)
-        for part in message.content
-    )
+def images(batch: Batch) -> list[tuple[int, str, dict[str, JsonValue]]]:
+    """The row, the place and the part, of each image; for `Batch.view`."""
+    return [
+        (row, f"{where}.content[{place}]", part)
+        for row, where, _, content in batch.view(parts)
+        for place, part in enumerate(content)
+        if is_image(part)
+    ]

@@ -58,7 +58,7 @@ class MessageKeysCheck:
 
     def see(self, batch: Batch) -> Iterable[Issue]:
         """Nothing is told before the end."""
-        for row, where, message in special_turns(batch):
+        for row, where, message in batch.view(special_turns):
             for key, value in message.more.items():
                 if key not in KNOWN_KEYS:
                     self._count(self._unknown, key, row, where)

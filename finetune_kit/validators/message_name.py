@@ -33,7 +33,7 @@ class MessageName:
         """One error for each name that hosts refuse."""
         return [
             fault.issue(self.code, row)
-            for row, where, message in special_turns(batch)
+            for row, where, message in batch.view(special_turns)
             if message.more.get("name") is not None
             for fault in self._judge(message.more["name"], f"{where}.name")
         ]

@@ -30,7 +30,7 @@ class MessageWeight:
         """An error for each wrong value and each row that teaches nothing, a warning for a weight without effect."""
         found = [
             fault.issue(self.code, row)
-            for row, where, message in special_turns(batch)
+            for row, where, message in batch.view(special_turns)
             if message.more.get("weight") is not None
             for fault in _judge(message.role, message.more["weight"], f"{where}.weight")
         ]

@@ -11,14 +11,13 @@ from finetune_kit.rows import Batch
 from finetune_kit.validators.chat_turns import (
     Conversation,
     Fault,
-    conversations,
     is_given,
     parts_of,
     row_field,
 )
 from finetune_kit.validators.issue import Issue, Severity
 from finetune_kit.validators.tool_arguments import argument_faults
-from finetune_kit.validators.tool_definitions import function_names
+from finetune_kit.validators.tool_definitions import offers
 
 _CALL = 'A call is {"id": …, "type": "function", "function": {"name": …, "arguments": "{…}"}}.'
 _ANSWER = "Right after the call comes a tool message whose tool_call_id is the call's id, one for each call."
@@ -41,16 +40,15 @@ class ToolCalls:
         """One error for each fault in a call or an answer; a warning where it is taken and teaches the wrong thing."""
         return [
             fault.issue(self.code, row)
-            for row, example in batch.view(conversations).special
-            for fault in _judge(example)
+            for row, example, offer in batch.view(offers)
+            for fault in _judge(example, offer.names)
         ]
 
 
-def _judge(example: Conversation) -> list[Fault]:
+def _judge(example: Conversation, offered: frozenset[str] | None) -> list[Fault]:
     parts = [(name, turns) for name, turns in parts_of(example) if any(map(_is_about_tools, turns))]
     if not parts:
         return []
-    offered = function_names(example)
     found: list[Fault] = []
     called = False
     for name, turns in parts:

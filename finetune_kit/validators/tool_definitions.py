@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import orjson
 
@@ -42,78 +43,98 @@ class ToolDefinitions:
         """One error for each fault in a definition; a note where `functions` stands in place of `tools`."""
         return [
             fault.issue(self.code, row)
-            for row, example in batch.view(conversations).special
+            for row, example, offer in batch.view(offers)
             if example.more
-            for fault in self._judge(example)
+            for fault in self._judge(example, offer)
         ]
 
-    def _judge(self, example: Conversation) -> Iterator[Fault]:
+    def _judge(self, example: Conversation, offer: Offer) -> list[Fault]:
+        found = list(offer.faults)
         for key in ("tools", "functions"):
             given = example.more.get(key)
-            if is_given(given):
-                yield from _faults_in(given, key, row_field(example, key), self.most)
+            if isinstance(given, list) and len(given) > self.most:
+                hint = "Give each row only those that it may need."
+                found.append(Fault(f"there are more than {self.most} {key}", row_field(example, key), hint))
         if is_given(example.more.get("functions")):
             hint = "Write them as tools, which every host takes."
             message = "functions is the older form of tools"
-            yield Fault(message, row_field(example, "functions"), hint, Severity.INFO)
+            found.append(Fault(message, row_field(example, "functions"), hint, Severity.INFO))
         parallel = example.more.get("parallel_tool_calls")
         if parallel is not None and not isinstance(parallel, bool):
             message = f"parallel_tool_calls is {described(parallel)}, neither true nor false"
-            yield Fault(message, row_field(example, "parallel_tool_calls"), "Write true or false without quotes.")
+            field = row_field(example, "parallel_tool_calls")
+            found.append(Fault(message, field, "Write true or false without quotes."))
+        return found
 
 
-def function_names(example: Conversation) -> frozenset[str] | None:
-    """The functions that a row offers; None where it does not say."""
-    names: list[str] = []
+class Offer(NamedTuple):
+    """The tools of a row."""
+
+    names: frozenset[str] | None
+    """What they are called; None where the row offers none."""
+    faults: tuple[Fault, ...]
+
+
+_NO_OFFER = Offer(None, ())
+
+
+def offers(batch: Batch) -> list[tuple[int, Conversation, Offer]]:
+    """What each row offers that is special in any way; for `Batch.view`."""
+    return [(row, example, _offer_of(example)) for row, example in batch.view(conversations).special]
+
+
+def _offer_of(example: Conversation) -> Offer:
+    offer = _NO_OFFER
     for key in ("tools", "functions"):
         given = example.more.get(key)
-        for tool in given if isinstance(given, list) else ():
-            function = tool.get("function", tool) if isinstance(tool, dict) else None
-            name = function.get("name") if isinstance(function, dict) else None
-            names += [name] if isinstance(name, str) else []
-    offered = is_given(example.more.get("tools")) or is_given(example.more.get("functions"))
-    return frozenset(names) if offered else None
+        if is_given(given):
+            one = _judged(given, key, row_field(example, key))
+            offer = Offer((offer.names or frozenset()) | (one.names or frozenset()), offer.faults + one.faults)
+    return offer
 
 
-def _faults_in(given: JsonValue, key: str, field: str, most: int) -> tuple[Fault, ...]:
+def _judged(given: JsonValue, key: str, field: str) -> Offer:
     try:
         written = orjson.dumps(given)
     except TypeError:  # a whole number beyond 64 bits
-        return tuple(_judge_all(given, key, field, most))
-    if len(written) > _KEPT_BYTES:
-        return tuple(_judge_all(given, key, field, most))
-    return _known_faults(written, key, field, most)
+        return _judge_anew(given, key, field)
+    return _judge_anew(given, key, field) if len(written) > _KEPT_BYTES else _judge_once(written, key, field)
 
 
 @lru_cache(maxsize=64)
-def _known_faults(written: bytes, key: str, field: str, most: int) -> tuple[Fault, ...]:
-    return tuple(_judge_all(orjson.loads(written), key, field, most))
+def _judge_once(written: bytes, key: str, field: str) -> Offer:
+    return _judge_anew(orjson.loads(written), key, field)
 
 
-def _judge_all(given: JsonValue, key: str, field: str, most: int) -> Iterator[Fault]:
+def _judge_anew(given: JsonValue, key: str, field: str) -> Offer:
+    functions = [_function_of(tool, key) for tool in given] if isinstance(given, list) else []
+    names = [function.get("name") for function in functions if isinstance(function, dict)]
+    return Offer(frozenset(name for name in names if isinstance(name, str)), tuple(_judge_all(given, key, field)))
+
+
+def _judge_all(given: JsonValue, key: str, field: str) -> Iterator[Fault]:
     if isinstance(given, str) and given.lstrip().startswith("["):
         yield Fault(f"the {key} are JSON written as text", field, "Write the list itself, without quotes.")
         return
     if not isinstance(given, list):
         yield Fault(f"the {key} are {described(given)}, not a list", field, _TOOL)
         return
-    if len(given) > most:
-        yield Fault(f"there are more than {most} {key}", field, "Give each row only those that it may need.")
     earlier: dict[str, JsonValue] = {}
     for place, tool in enumerate(given):
         where = f"{field}[{place}]"
-        if key == "functions":
-            function, inside = tool, where
-        else:
-            function, inside = _function_of(tool), f"{where}.function"
+        function, inside = _function_of(tool, key), where
+        if key == "tools":
+            inside = f"{where}.function"
             yield from _judge_wrapper(tool, where)
+        elif not isinstance(function, dict):
+            yield Fault(f"a function is {described(function)}, not an object", where, _TOOL)
         if isinstance(function, dict):
             yield from _judge_function(function, inside, earlier)
-        elif key == "functions":
-            yield Fault(f"a function is {described(function)}, not an object", where, _TOOL)
 
 
-def _function_of(tool: JsonValue) -> JsonValue:
+def _function_of(tool: JsonValue, key: str) -> JsonValue:
+    if key == "functions":
+        return tool
     return tool.get("function") if isinstance(tool, dict) else None
 
 

@@ -95,7 +95,8 @@ def test_calls_of_tools_in_chinese_sharegpt_rows_are_all_answered() -> None:
     turns = [message for example in data if isinstance(example, ChatExample) for message in example.messages]
     calls = [message for message in turns if "tool_calls" in message.more]
     assert len(calls) == len([message for message in turns if message.role == "tool"]) == 36
-    assert {issue.code for issue in data.validate().issues} == {"minimum_examples", "file_source"}
+    found = {issue.code for issue in data.validate().issues}
+    assert not found & {"tool_calls", "tool_definition", "chat_order", "message_keys"}
 
 
 @pytest.mark.parametrize(
