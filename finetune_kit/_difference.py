@@ -14,7 +14,7 @@ from finetune_kit.records import CompletionExample, Example, Message, turns_of
 _CONTEXT = 40
 _LONGEST = 400
 _MOST_STEPS = 60
-_MOST_TOKENS = 1_000
+_MOST_TOKENS = 300
 """Longer stretches are not compared word by word, which takes quadratic time."""
 _TOKEN = re.compile(r"[\u2e80-\u9fff\uac00-\ud7a3]|\w+|\s+|.", re.DOTALL)
 

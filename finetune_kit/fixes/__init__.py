@@ -2,7 +2,9 @@
 
 from finetune_kit.fixes.drops import EmptyCompletions, EmptyConversations, EmptyPrompts, LongExamples
 from finetune_kit.fixes.edges import ControlCharacters, InvisibleEdges, TrailingSpace
+from finetune_kit.fixes.flagged import DropFlagged
 from finetune_kit.fixes.protocols import AnyFix, DropFix, RowFix, SetFix
+from finetune_kit.fixes.redaction import RedactPersonalData, RedactSecrets
 from finetune_kit.fixes.registry import NAMED, SAFE, chosen
 from finetune_kit.fixes.repeats import Duplicates
 from finetune_kit.fixes.row_fix import FunctionFix, row_fix
@@ -17,6 +19,7 @@ __all__ = [
     "AnyFix",
     "ControlCharacters",
     "DropFix",
+    "DropFlagged",
     "Duplicates",
     "EmptyCompletions",
     "EmptyConversations",
@@ -29,6 +32,8 @@ __all__ = [
     "LowerCase",
     "MergeTurns",
     "Mojibake",
+    "RedactPersonalData",
+    "RedactSecrets",
     "RowFix",
     "SetFix",
     "Stage",

@@ -9,6 +9,7 @@ from finetune_kit.errors import ParameterError
 from finetune_kit.fixes.drops import EmptyCompletions, EmptyConversations, EmptyPrompts
 from finetune_kit.fixes.edges import ControlCharacters, InvisibleEdges, TrailingSpace
 from finetune_kit.fixes.protocols import AnyFix, DropFix, RowFix, SetFix
+from finetune_kit.fixes.redaction import RedactPersonalData, RedactSecrets
 from finetune_kit.fixes.repeats import Duplicates
 from finetune_kit.fixes.spelling import LabelSpelling
 from finetune_kit.fixes.turns import MergeTurns
@@ -37,12 +38,15 @@ NAMED: Final[dict[str, AnyFix]] = {
     "lower_case": LowerCase(),
     "merge_turns": MergeTurns(),
     "mojibake": Mojibake(),
+    "redact_personal_data": RedactPersonalData(),
+    "redact_secrets": RedactSecrets(),
     "unicode_form": UnicodeForm(),
 }
 """Every fix that needs no parameter, by the name under which it is asked for."""
 
 _ALL_SAFE = "safe"
 _WITH_PARAMETERS = {
+    "drop_flagged": "DropFlagged(NearDuplicates())",
     "long_example": "LongExamples(max_characters=...)",
     "strip_prefix": 'StripPrefix("...")',
     "strip_suffix": 'StripSuffix("...")',

@@ -40,12 +40,16 @@ class StripPrefix:
     prefix: str
     where: Where = "completion"
 
-    code = "common_prefix"
     safe = False
     description = "take the prefix off"
 
     def __post_init__(self) -> None:
         _check_affix("prefix", self.prefix)
+
+    @property
+    def code(self) -> str:
+        """Of the rule about prompts or about completions."""
+        return "prompt_prefix" if self.where == "prompt" else "completion_prefix"
 
     def mend(self, example: Example) -> Example:
         """The example without the prefix."""
@@ -63,12 +67,16 @@ class StripSuffix:
     suffix: str
     where: Where = "completion"
 
-    code = "common_suffix"
     safe = False
     description = "take the suffix off"
 
     def __post_init__(self) -> None:
         _check_affix("suffix", self.suffix)
+
+    @property
+    def code(self) -> str:
+        """Of the rule about prompts or about completions."""
+        return "prompt_suffix" if self.where == "prompt" else "completion_suffix"
 
     def mend(self, example: Example) -> Example:
         """The example without the suffix."""

@@ -136,6 +136,5 @@ class EmptyPromptCheck:
             "the prompt is empty or only white space",
             row=row,
             field="prompt",
-            hint="Write the question that this completion answers, or drop the row.",
-            fix="drop the row",
+            hint='Write the question that this completion answers, or drop the rows: `clean(fixes=["empty_prompt"])`.',
         )

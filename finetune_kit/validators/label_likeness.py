@@ -49,7 +49,7 @@ class LookAlikeLabels:
                 message,
                 row=labels.first[label],
                 field=labels.field,
-                hint="If they mean the same, write them alike, by data.map or in the file.",
+                hint='If they mean the same, write them alike: in the file, or by `clean(fixes=["label_spelling"])`.',
                 related=labels.first[likely],
             )
 

@@ -34,7 +34,7 @@ class LetterCase:
     def _judge(self, last: Batch) -> Iterator[Issue]:
         sample = last.view(sample_of)
         if _in_capitals(sample.prompts):
-            hint = "If people will not ask in capitals, change them by data.map; nothing does it unasked."
+            hint = 'If people will not ask in capitals, `clean(fixes=["lower_case"])` changes them, never unasked.'
             yield self._issue("prompt", hint)
         if _in_capitals(sample.completions):
             hint = "The model will answer in capitals. If that is not meant, data.map can change them."

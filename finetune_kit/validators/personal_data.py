@@ -92,7 +92,7 @@ class PersonalData:
             f"the text holds {what}",
             row=row,
             field=field,
-            hint="Put another in its place, such as name@example.com, or drop the row, unless it is public.",
+            hint='Drop the row, or put words in its place, as `clean(fixes=["redact_personal_data"])` does.',
             span=span,
             sensitive=True,
         )

@@ -86,7 +86,7 @@ class Secrets:
             f"the text holds what looks like {what}",
             row=row,
             field=field,
-            hint="Revoke it where it was issued, and put a word such as YOUR_API_KEY in its place.",
+            hint='Revoke it where it was issued; `clean(fixes=["redact_secrets"])` puts words in its place.',
             span=span,
             sensitive=True,
         )

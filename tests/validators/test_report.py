@@ -32,7 +32,7 @@ warning duplicate: the example repeats an earlier one \
 (10,000 times: support.csv row 5 like row 4, row 6 like row 4, row 7 like row 2, …)
     Drop the later ones, unless they are meant to weigh more.
 warning empty_prompt: the prompt is empty or only white space (support.csv row 10005)
-    Write the question that this completion answers, or drop the row."""
+    Write the question that this completion answers, or drop the rows: `clean(fixes=["empty_prompt"])`."""
 
 GOLDEN_CHAT = """\
 7 examples checked: 13 errors
