@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import compress
 
 from finetune_kit._canonical import DIGEST_BYTES
-from finetune_kit.rows import Rows
+from finetune_kit.rows import Batch, Rows
 
 # A plain set of 1.8 million keys takes 163 MB; sorted runs of this many keep it near 20 MB whatever the number of keys.
 _RUN = 1 << 18
@@ -57,9 +57,14 @@ def same_keys(rows: Rows) -> Iterator[int]:
     return (row for row, key in enumerate(keys) if key in candidates) if candidates else iter(())
 
 
-def repeated_rows(rows: Rows) -> Iterator[tuple[int, int]]:
-    """Each row whose content an earlier one has, with the first that has it."""
-    candidates = array("Q", same_keys(rows))
+def same_keys_of(batch: Batch) -> array[int]:
+    """`same_keys` of the whole set that the batch belongs to, as a `view` for all the rules that need them."""
+    return array("Q", same_keys(batch.rows))
+
+
+def repeated_rows(rows: Rows, same: array[int] | None = None) -> Iterator[tuple[int, int]]:
+    """Each row whose content an earlier one has, with the first that has it; `same` is `same_keys`, if it is known."""
+    candidates = array("Q", same_keys(rows)) if same is None else same
     # Half of each digest first, in an array: where only prompts repeat, no dict has to hold all that ask the same.
     halves = array("Q", (int.from_bytes(rows.digest(row)[:_HALF]) for row in candidates))
     again = repeated(halves)

@@ -195,6 +195,11 @@ class Batch:
         return unpack_many(self.kind, self._records)
 
     @property
+    def size_bytes(self) -> int:
+        """What the rows take where they are stored."""
+        return self.rows.stored_bytes(self._numbers)
+
+    @property
     def origins(self) -> Sequence[Origin]:
         """Where each came from."""
         return _OnDemand(self.rows.origin, self._numbers)
@@ -430,6 +435,11 @@ class Rows(Sequence[Example]):
         if self.have_metadata(numbers):
             return b"".join([content_of(record) + b"\n" for record in store.read_many(order)])
         return store.read_joined(order)
+
+    def stored_bytes(self, numbers: range) -> int:
+        """What the rows with these numbers take, their metadata included."""
+        order = self._order[numbers.start : numbers.stop : numbers.step]
+        return self._index.store.size(order)
 
     def content_line(self, index: int) -> bytes:
         """The canonical JSON of the row's content, without a line feed, as it is written for hosts."""

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from finetune_kit.records import CompletionExample
-from finetune_kit.repeats import same_keys
-from finetune_kit.rows import Batch, Rows
+from finetune_kit.repeats import same_keys_of
+from finetune_kit.rows import Batch
 from finetune_kit.validators.issue import Issue, Severity
 
 
@@ -31,20 +31,21 @@ class ContradictionsCheck:
     """Reads again only the rows that ask the same."""
 
     code: str
-    _rows: Rows | None = None
+    _last: Batch | None = None
 
     def see(self, batch: Batch) -> Iterable[Issue]:
         """Nothing is compared before the end."""
-        self._rows = batch.rows
+        self._last = batch
         return ()
 
     def finish(self) -> Iterator[Issue]:
         """A warning for each example that answers otherwise than the first with its prompt."""
-        if self._rows is None or self._rows.kind != "completion":
+        if self._last is None or self._last.kind != "completion":
             return
+        rows = self._last.rows
         first: dict[int, tuple[int, int]] = {}  # hashes: many long texts would fill the memory
-        for row in same_keys(self._rows):
-            example = self._rows[row]
+        for row in self._last.view(same_keys_of):
+            example = rows[row]
             if isinstance(example, CompletionExample) and (prompt := example.prompt.strip()):
                 answer = hash(example.completion.strip())
                 earlier, known = first.setdefault(hash(prompt), (row, answer))

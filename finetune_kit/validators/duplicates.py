@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from finetune_kit.repeats import repeated_rows
-from finetune_kit.rows import Batch, Rows
+from finetune_kit.repeats import repeated_rows, same_keys_of
+from finetune_kit.rows import Batch
 from finetune_kit.validators.issue import Issue, Severity
 
 
@@ -30,17 +30,18 @@ class DuplicatesCheck:
     """Looks at the contents only of rows that ask the same."""
 
     code: str
-    _rows: Rows | None = None
+    _last: Batch | None = None
 
     def see(self, batch: Batch) -> Iterable[Issue]:
         """Nothing is compared before the end."""
-        self._rows = batch.rows
+        self._last = batch
         return ()
 
     def finish(self) -> Iterator[Issue]:
         """A warning for each example but the first of its equals."""
-        for row, earlier in () if self._rows is None else repeated_rows(self._rows):
-            yield self._issue(row, earlier)
+        if self._last is not None:
+            for row, earlier in repeated_rows(self._last.rows, self._last.view(same_keys_of)):
+                yield self._issue(row, earlier)
 
     def _issue(self, row: int, earlier: int) -> Issue:
         return Issue(

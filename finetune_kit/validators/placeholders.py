@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from finetune_kit.rows import Batch
-from finetune_kit.validators.closed_set import ClosedSet
 from finetune_kit.validators.issue import Issue, Severity
+from finetune_kit.validators.label_counts import labels_of
 from finetune_kit.validators.texts import answers_of, last_answers, without_code, written_texts_of
 
 _UNWRITTEN = frozenset(
@@ -91,16 +91,14 @@ class PlaceholdersCheck:
     """Keeps whole answers back until it is known whether answers are labels."""
 
     code: str
-    _closed: ClosedSet = field(default_factory=ClosedSet)
     _whole: array[int] = field(default_factory=lambda: array("Q"))
     _nothing: array[int] = field(default_factory=lambda: array("Q"))
-    _kind: str = "completion"
+    _last: Batch | None = None
 
     def see(self, batch: Batch) -> Iterable[Issue]:
         """A warning for each text with a placeholder in it."""
-        self._kind = batch.kind
+        self._last = batch
         answers = last_answers(batch)
-        self._closed.see(answers, len(batch))
         if min(map(len, answers), default=_LONGEST) <= _LONGEST:
             for row, answer in enumerate(answers, batch.start):
                 if len(answer) <= _LONGEST:
@@ -120,9 +118,12 @@ class PlaceholdersCheck:
 
     def finish(self) -> Iterator[Issue]:
         """A warning for each answer that is a placeholder, a note for each that says only that there is none."""
-        if self._closed.is_closed:
+        if self._last is None or not (self._whole or self._nothing):
             return
-        where = "completion" if self._kind == "completion" else None
+        labels = self._last.view(labels_of)
+        if labels is not None and len(labels.counts) > 1:
+            return
+        where = "completion" if self._last.kind == "completion" else None
         for row in self._whole:
             message = "the answer is only a placeholder"
             yield Issue(self.code, Severity.WARNING, message, row=row, field=where, hint=_HINT)

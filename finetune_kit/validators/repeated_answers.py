@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import random
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-from finetune_kit.repeats import repeated
 from finetune_kit.rows import Batch, Rows
-from finetune_kit.validators.closed_set import ClosedSet
+from finetune_kit.validators.at_the_end import AtTheEnd
 from finetune_kit.validators.issue import Issue, Severity
+from finetune_kit.validators.label_counts import labels_of
 from finetune_kit.validators.texts import last_answers
 
-_UNSIGNED = (1 << 64) - 1
+_LOOKED_AT = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,52 +36,50 @@ class RepeatedAnswers:
 
     code = "repeated_answer"
 
-    def start(self) -> RepeatedAnswersCheck:
+    def start(self) -> AtTheEnd:
         """Begin a run."""
-        return RepeatedAnswersCheck(self)
+        return AtTheEnd(self._judge)
 
-
-@dataclass(slots=True)
-class RepeatedAnswersCheck:
-    """Keeps a hash of each answer."""
-
-    rule: RepeatedAnswers
-    _closed: ClosedSet = field(default_factory=ClosedSet)
-    _answers: array[int] = field(default_factory=lambda: array("q"))
-    _rows: Rows | None = None
-
-    def see(self, batch: Batch) -> Iterable[Issue]:
-        """Nothing is certain before the end."""
-        self._rows = batch.rows
-        answers = last_answers(batch)
-        self._closed.see(answers, len(batch))
-        self._answers.extend(map(hash, answers))
-        return ()
-
-    def finish(self) -> Iterator[Issue]:
-        """A warning for each answer, at the first row that has it."""
-        if self._rows is None or self._closed.is_closed:
+    def _judge(self, last: Batch) -> Iterator[Issue]:
+        often = self._often(last.rows)
+        labels = last.view(labels_of) if often else None
+        if labels is not None and len(labels.counts) > 1:
             return
-        least = max(self.rule.least, int(self.rule.share * len(self._answers)))
-        several = repeated(array("Q", self._answers.tobytes()))
-        times = Counter(answer for answer in self._answers if answer & _UNSIGNED in several) if several else {}
-        for answer, count in times.items():
-            if count >= least and (found := self._judge(self._rows, answer, least)):
-                yield found
+        least = max(self.least, int(self.share * len(last.rows)))
+        for rows in _rows_of(often, last.rows).values():
+            asked = len({last.rows.key(row) for row in rows})
+            if asked >= least:
+                yield self._issue(last.rows, rows[0], asked)
 
-    def _judge(self, rows: Rows, answer: int, least: int) -> Issue | None:
-        given = [row for row, other in enumerate(self._answers) if other == answer]
-        asked = len({rows.key(row) for row in given})
-        [batch] = rows[given[0] : given[0] + 1].batches()
-        text = last_answers(batch)[0].strip()
-        length = len(text) if text.isascii() else len(text.encode()) * 2 // 3
-        if asked < least or length < self.rule.long:
-            return None
+    def _often(self, rows: Rows) -> set[str]:
+        """Long answers that are frequent enough in a sample, so that most sets need not be looked at again."""
+        sample = rows
+        if len(rows) > _LOOKED_AT:  # at random: what comes in a rhythm would escape equal distances
+            sample = rows.take(sorted(random.Random(0).sample(range(len(rows)), _LOOKED_AT)))
+        times = Counter(answer for batch in sample.batches() for answer in last_answers(batch))
+        # Half the share, because a sample is not the whole.
+        least = self.least if sample is rows else self.share * len(sample) / 2
+        return {answer for answer, count in times.items() if count >= least and self._is_long(answer)}
+
+    def _is_long(self, answer: str) -> bool:
+        text = answer.strip()
+        return (len(text) if text.isascii() else len(text.encode()) * 2 // 3) >= self.long
+
+    def _issue(self, rows: Rows, row: int, asked: int) -> Issue:
         return Issue(
-            self.rule.code,
+            self.code,
             Severity.WARNING,
-            f"one answer is given to {asked:,} different prompts, {asked / len(self._answers):.0%} of the examples",
-            row=given[0],
+            f"one answer is given to {asked:,} different prompts, {asked / len(rows):.0%} of the examples",
+            row=row,
             field="completion" if rows.kind == "completion" else None,
             hint="Write answers to what was asked, or keep a few of these rows.",
         )
+
+
+def _rows_of(answers: set[str], rows: Rows) -> dict[str, array[int]]:
+    found: dict[str, array[int]] = {}
+    for batch in rows.batches() if answers else ():
+        for row, answer in enumerate(last_answers(batch), batch.start):
+            if answer in answers:
+                found.setdefault(answer, array("Q")).append(row)
+    return found

@@ -30,13 +30,12 @@ class RowRule(Generic[ExampleT]):
 
     def check(self, batch: Batch) -> Iterable[Issue]:
         """The function's findings, one row at a time."""
-        found: list[Issue] = []
-        for row, example in enumerate(batch.examples, batch.start):
-            if self.kind is None or isinstance(example, self.kind):
-                message: object = self.function(cast("ExampleT", example))
-                if message is not None:
-                    found.append(self._issue(message, row))
-        return found
+        if self.kind is not None and self.kind.kind != batch.kind:
+            return ()
+        messages: list[object] = list(map(cast("Callable[[Example], object]", self.function), batch.examples))
+        if messages.count(None) == len(messages):
+            return ()
+        return [self._issue(message, row) for row, message in enumerate(messages, batch.start) if message is not None]
 
     def _issue(self, message: object, row: int) -> Issue:
         if not isinstance(message, str):

@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from typing import Protocol, TypeVar, cast
 
 from finetune_kit.errors import ParameterError
@@ -22,6 +23,8 @@ from finetune_kit.validators.subject import subject_of
 T = TypeVar("T")
 
 _ERROR_TEXT_LIMIT = 200
+_LARGEST_BYTES = 8 << 20
+_NOTHING: tuple[Issue, ...] = ()
 _SEVERITIES = tuple(Severity)
 _OWN_RULES = "finetune_kit.validators."
 
@@ -38,8 +41,10 @@ def validate(
     if source is not None:
         _take_refusals(builder, source)
     for batch in rows.batches():
-        for run in runs:
-            builder.extend(run.see(batch))
+        for part in _small_parts(batch):
+            for run in runs:
+                if found := run.see(part):
+                    builder.extend(found)
     for run in runs:
         builder.extend(run.finish())
     report = builder.build(rows=len(rows))
@@ -55,6 +60,14 @@ def validate(
         subjects=(subject_of(rows, source, Survey(rows, illustrator.masked), host=host),),
         rules=_texts(validators, refusals),
     )
+
+
+def _small_parts(batch: Batch) -> Iterable[Batch]:
+    """The batch itself, or its rows in smaller ones where they are so long that all together would fill the memory."""
+    if len(batch) == 1 or batch.size_bytes <= _LARGEST_BYTES:
+        return (batch,)
+    middle = len(batch) // 2
+    return chain(_small_parts(batch[:middle]), _small_parts(batch[middle:]))
 
 
 def _is_asked_again(rule: Validator, codes_of_secrets: Container[str]) -> bool:
@@ -137,7 +150,7 @@ class _RowRun:
     validator: Validator
     failure: _Failure
 
-    def see(self, batch: Batch) -> list[Issue]:
+    def see(self, batch: Batch) -> Sequence[Issue]:
         try:
             return self._check(batch)
         except Exception as error:  # noqa: BLE001 - as in `_Failure.guard`; now find the rows that it raises on
@@ -147,8 +160,8 @@ class _RowRun:
                 self.failure.note(error, batch.start)
             return found
 
-    def _check(self, batch: Batch) -> list[Issue]:
-        return list(_checked(self.validator.check(batch)))
+    def _check(self, batch: Batch) -> Sequence[Issue]:
+        return _all_checked(self.validator.check(batch))
 
     def _one_by_one(self, batch: Batch) -> list[Issue]:
         found: list[Issue] = []
@@ -168,21 +181,36 @@ class _SetRun:
         self._failure = _Failure(validator.code)
         self._check: SetCheck | None = self._failure.guard(validator.start, None)
 
-    def see(self, batch: Batch) -> Iterator[Issue]:
-        return self._ask(lambda check: check.see(batch), batch.start)
+    def see(self, batch: Batch) -> Iterable[Issue]:
+        if self._check is None:
+            return _NOTHING
+        try:
+            found = self._check.see(batch)
+        except Exception as error:  # noqa: BLE001 - as in `_Failure.guard`
+            self._give_up(error, batch.start)
+            return _NOTHING
+        return self._taken(found, batch.start) if found else _NOTHING
 
     def finish(self) -> Iterator[Issue]:
-        yield from self._ask(lambda check: check.finish(), None)
+        if self._check is not None:
+            found = self._failure.guard(self._check.finish, None)
+            yield from self._taken(_NOTHING if found is None else found, None)
         yield from self._failure.issues()
 
-    def _ask(self, question: Callable[[SetCheck], Iterable[Issue]], row: int | None) -> Iterator[Issue]:
-        if self._check is None:
-            return
+    def _taken(self, found: Iterable[Issue], row: int | None) -> Iterator[Issue]:
         try:
-            yield from _checked(question(self._check))
+            yield from _checked(found)
         except Exception as error:  # noqa: BLE001 - as in `_Failure.guard`
-            self._failure.note(error, row)
-            self._check = None
+            self._give_up(error, row)
+
+    def _give_up(self, error: Exception, row: int | None) -> None:
+        self._failure.note(error, row)
+        self._check = None
+
+
+def _all_checked(found: Iterable[object]) -> Sequence[Issue]:
+    # Most rules find nothing in most batches, and say so by an empty list or tuple.
+    return _NOTHING if isinstance(found, list | tuple) and not found else list(_checked(found))
 
 
 def _checked(issues: Iterable[object]) -> Iterator[Issue]:

@@ -53,6 +53,20 @@ def test_long_labels_of_a_closed_set_are_meant() -> None:
     assert not validate(completions(*answers(*labels)), [RepeatedAnswers()]).issues
 
 
+def test_large_sets_are_looked_at_whole_where_a_sample_tells_to() -> None:
+    texts = free(6_000)
+    for row in range(1, 6_000, 16):
+        texts[row] = STOCK
+    [issue] = validate(completions(*answers(*texts)), [RepeatedAnswers()]).warnings
+    assert (issue.row, issue.message) == (1, "one answer is given to 375 different prompts, 6% of the examples")
+    assert not validate(completions(*answers(*texts)), [RepeatedAnswers(share=0.1)]).issues
+
+
+def test_one_long_answer_to_everything_is_no_label() -> None:
+    [issue] = validate(completions(*answers(*[STOCK] * 12)), [RepeatedAnswers()]).warnings
+    assert "100%" in issue.message
+
+
 @given(st.integers(0, 60), st.integers(0, 40))
 def test_it_is_a_warning_from_a_share_and_a_number_on(others: int, repeats: int) -> None:
     report = validate(completions(*answers(*free(others), *[STOCK] * repeats)), [RepeatedAnswers(share=0.25)])

@@ -118,3 +118,31 @@ def _source(*, refused: int) -> Source:
         columns={"prompt": "prompt", "completion": "completion"},
         notes=(),
     )
+
+
+@dataclass(frozen=True)
+class Watches:
+    """A rule that remembers what it is shown."""
+
+    shown: list[tuple[int, int, int]]
+    code: str = "watches"
+
+    def check(self, batch: Batch) -> Iterable[Issue]:
+        self.shown.append((batch.start, len(batch), batch.size_bytes))
+        return ()
+
+
+def test_rules_see_rows_so_long_in_smaller_batches() -> None:
+    megabytes = [1, 3, 9, 1, 1, 4, 0, 5]
+    rows = completions(*((f"question {n}", "x" * (size << 20)) for n, size in enumerate(megabytes)))
+    watch = Watches([])
+    validate(rows, [watch])
+    assert [start for start, _, _ in watch.shown] == [0, 2, 3, 4, 6]
+    assert sum(length for _, length, _ in watch.shown) == len(rows)
+    assert all(length == 1 or size <= 8 << 20 for _, length, size in watch.shown)
+
+
+def test_rules_see_ordinary_rows_256_at_a_time() -> None:
+    watch = Watches([])
+    validate(many(600), [watch])
+    assert [(start, length) for start, length, _ in watch.shown] == [(0, 256), (256, 256), (512, 88)]
