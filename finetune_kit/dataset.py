@@ -47,6 +47,7 @@ from finetune_kit.validators import (
     check_labels,
     default_rules,
     essential_rules,
+    installed_rules,
     row_validator,
     validate,
 )
@@ -254,11 +255,15 @@ class Dataset(Constructors):
     ) -> Report:
         """Check every row, refused ones included, in one pass; by default with all of the library's rules.
 
+        Rules of installed plug-ins are asked with them, as docs/plugins.md tells.
+
         `host` is where the file shall be trained on, one of those that `write` knows, and `model` the model that shall
         learn from it: some rules depend on them.
         """
-        rules = default_rules(host, model=model, source=self._source) if validators is None else _as_rules(validators)
-        return validate(self._rows, rules, source=self._source)
+        if validators is not None:
+            return validate(self._rows, _as_rules(validators), source=self._source)
+        rules = (*default_rules(host, model=model, source=self._source), *installed_rules())
+        return validate(self._rows, rules, source=self._source, host=host)
 
     def token_counts(
         self,
@@ -356,7 +361,7 @@ class Split:
         """
         if validators is not None:
             return self._inspect((*essential_rules(host), *_as_rules(validators)))[0]
-        rules = default_rules(host, model=model, source=self.training.source)
+        rules = (*default_rules(host, model=model, source=self.training.source), *installed_rules())
         report = self._inspect(rules, held_out=[rule for rule in rules if isinstance(rule, Validator)])[0]
         unseen = (issue for _, side in self._held_out for issue in check_labels(self.training.rows, side.rows))
         return report.merge(Report.collect(unseen))

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeVar
 
 from finetune_kit.backends import Backend
 from finetune_kit.errors import FinetuneKitError
 from finetune_kit.testing import backend_promises, model_promises
+from finetune_kit.testing.checks import Checks
 from finetune_kit.testing.trial import Trial
-
-T = TypeVar("T")
 
 
 def check_backend(
@@ -30,7 +27,7 @@ def check_backend(
     True
     """
     trial = Trial(make, model, patience_seconds)
-    checks = _Checks()
+    checks = Checks(_foreign)
     for check in backend_promises.CHECKS:
         checks.make(check.__name__, partial(check, trial))
     run = checks.make("a_job_succeeds", trial.succeed)
@@ -41,24 +38,5 @@ def check_backend(
     return tuple(checks.names)
 
 
-@dataclass(slots=True)
-class _Checks:
-    names: list[str] = field(default_factory=list[str])
-    broken: list[str] = field(default_factory=list[str])
-
-    def make(self, name: str, check: Callable[[], T]) -> T | None:
-        """What the check returns, or None where it fails."""
-        self.names.append(name)
-        try:
-            return check()
-        except AssertionError as error:
-            self.broken.append(f"{name}: {error}")
-        except Exception as error:  # noqa: BLE001 - a backend may be anybody's code: this is the edge between it and ours
-            foreign = "" if isinstance(error, FinetuneKitError) else ", which is none of finetune_kit's errors"
-            self.broken.append(f"{name}: it raised {error!r}{foreign}.")
-        return None
-
-    def judge(self) -> None:
-        if self.broken:
-            counted = f"{len(self.broken)} of {len(self.names)} checks failed"
-            raise AssertionError("\n- ".join([f"{counted}:", *self.broken]))
+def _foreign(error: Exception) -> str:
+    return "" if isinstance(error, FinetuneKitError) else ", which is none of finetune_kit's errors"

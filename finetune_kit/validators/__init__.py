@@ -38,6 +38,7 @@ from finetune_kit.validators.near_contradictions import NearContradictions
 from finetune_kit.validators.near_duplicates import NearDuplicates
 from finetune_kit.validators.personal_data import PersonalData
 from finetune_kit.validators.placeholders import Placeholders
+from finetune_kit.validators.plugins import installed_rules
 from finetune_kit.validators.preference_pairs import PreferencePairs
 from finetune_kit.validators.prefixes import CompletionPrefix, PromptPrefix
 from finetune_kit.validators.protocols import AnyValidator, SetCheck, SetValidator, Validator
@@ -117,6 +118,7 @@ __all__ = [
     "check_labels",
     "default_rules",
     "essential_rules",
+    "installed_rules",
     "row_validator",
     "validate",
 ]

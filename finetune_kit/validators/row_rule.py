@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from finetune_kit._user_code import only_kind
 from finetune_kit.records import Example
@@ -27,6 +28,13 @@ class RowRule(Generic[ExampleT]):
 
     def __call__(self, example: ExampleT) -> str | None:
         return self.function(example)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The decorated function's name means the rule, so a pickle cannot find the function by it.
+        module, name = getattr(self.function, "__module__", None), getattr(self.function, "__qualname__", None)
+        if module and name and _at(module, name) is self:
+            return _at, (module, name)
+        return RowRule, (self.code, self.function, self.severity, self.hint, self.kind)
 
     def check(self, batch: Batch) -> Iterable[Issue]:
         """The function's findings, one row at a time."""
@@ -59,3 +67,11 @@ def row_validator(
         return RowRule(code, function, severity, hint, only_kind(function))
 
     return decorate
+
+
+def _at(module: str, name: str) -> object:
+    """What a module calls by that name; None where there is no such thing."""
+    found: object = importlib.import_module(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found

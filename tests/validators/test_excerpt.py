@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune_kit.records import ChatExample, CompletionExample, Message
+from finetune_kit.records import ChatExample, CompletionExample, JsonValue, Message
 from finetune_kit.validators.excerpt import Excerpt, Place, excerpt_of, excerpt_of_text
 from tests.rows_of import conversation
 
@@ -55,7 +55,7 @@ def test_without_a_field_the_first_turns_and_the_last_are_shown() -> None:
 
 
 def test_a_value_that_is_no_text_is_shown_as_json_beside_its_turn() -> None:
-    calls = {"tool_calls": [{"function": {"name": "f", "arguments": "{bad"}}]}
+    calls: dict[str, JsonValue] = {"tool_calls": [{"function": {"name": "f", "arguments": "{bad"}}]}
     chat = conversation(("user", "hi"), ("assistant", None), more=calls)
     excerpt = excerpt_of(chat, Place("messages[1].tool_calls[0].function.arguments", (0, 1)))
     assert shown(excerpt)[-1] == ("messages[1].tool_calls[0].function.arguments", "{bad")
@@ -78,12 +78,12 @@ def test_a_secret_is_masked_wherever_the_example_is_shown() -> None:
 
 
 def test_a_secret_in_the_parts_of_a_message_is_masked_across_them() -> None:
-    parts: list[object] = [
+    parts: list[JsonValue] = [
         {"type": "text", "text": "my key: abc"},
         {"type": "image_url"},
         {"type": "text", "text": "def!"},
     ]
-    chat = ChatExample((Message("user", parts),))  # type: ignore[arg-type]
+    chat = ChatExample((Message("user", parts),))
     excerpt = excerpt_of(chat, Place("messages[0].content", (0, 2)), secrets=[Place("messages[0].content", (8, 14))])
     assert shown(excerpt) == [("messages[0].content", "my key: ••••••!")]
 

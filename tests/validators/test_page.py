@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from finetune_kit import Dataset
 from finetune_kit.errors import FormatError, StorageError
-from finetune_kit.records import CompletionExample, turns_of
+from finetune_kit.records import CompletionExample, Example, turns_of
 from finetune_kit.rows import Batch, Origin, Rows
 from finetune_kit.validators import (
     Contradictions,
@@ -66,11 +66,11 @@ class Keys:
         ]
 
 
-def texts_of(example: object) -> Iterator[tuple[str, str]]:
+def texts_of(example: Example) -> Iterator[tuple[str, str]]:
     if isinstance(example, CompletionExample):
         yield from (("prompt", example.prompt), ("completion", example.completion))
     else:
-        yield from ((f"{where}.content", turn.text) for where, turn in turns_of(example))  # type: ignore[arg-type]
+        yield from ((f"{where}.content", turn.text) for where, turn in turns_of(example))
 
 
 @row_validator("polite", severity=Severity.WARNING, hint="Say `please`.")
@@ -175,7 +175,10 @@ def hostile(text: str) -> Rows:
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_texts_do_no_harm(text: str) -> None:
-    rule = row_validator("".join(text), hint=text)(lambda example: text or "empty")
+    def says(example: Example) -> str | None:
+        return text
+
+    rule = row_validator(text, hint=text)(says)
     report = validate(hostile(text), [*RULES, rule])
     checked(report.to_html())
     checked(report._repr_html_())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 from finetune_kit.records import ChatExample, CompletionExample, Example
 from finetune_kit.validators import Severity, Validator, row_validator, validate
 from tests.rows_of import chats, completions, conversation
@@ -43,3 +45,10 @@ def test_a_function_of_one_kind_is_not_called_with_the_other() -> None:
 def test_it_can_still_be_called_as_a_function() -> None:
     assert polite(CompletionExample("now", "")) == "the prompt is not polite"
     assert isinstance(polite, Validator)
+
+
+def test_it_finds_the_way_to_another_process() -> None:
+    for rule in (no_links, polite, greets):
+        assert pickle.loads(pickle.dumps(rule)) is rule
+    copy = pickle.loads(pickle.dumps(row_validator("lower")(str.islower)))
+    assert (copy.code, copy.function) == ("lower", str.islower)

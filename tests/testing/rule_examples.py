@@ -1,0 +1,153 @@
+"""For each rule of the package: data that it must report, and data that it must pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from finetune_kit.hosts import file_rules
+from finetune_kit.records import CompletionExample
+from finetune_kit.rows import Source
+from finetune_kit.validators import AnyValidator, FileSize, FileSource, ImageLimits, MinimumExamples
+from finetune_kit.validators.plugins import BrokenPlugin
+
+
+@dataclass(frozen=True)
+class Examples:
+    """A list is a set of examples that are checked together."""
+
+    bad: Sequence[object]
+    good: Sequence[object]
+    rule: AnyValidator | None = None
+    """Where the rule needs other settings than by default, to be tried with little data."""
+
+
+def chat(*turns: tuple[str, Any], **more: Any) -> dict[str, Any]:
+    """A row as JSON Lines hold it; a turn is a role with a content, or with the message's other keys."""
+    return {"messages": [_turn(role, told) for role, told in turns], **more}
+
+
+def _turn(role: str, told: Any) -> dict[str, Any]:
+    return {"role": role, **told} if isinstance(told, dict) else {"role": role, "content": told}
+
+
+def preference(asked: str, good: object, bad: object) -> dict[str, Any]:
+    """A preference pair."""
+    return {
+        "input": {"messages": [{"role": "user", "content": asked}]},
+        "preferred_output": good if isinstance(good, list) else [{"role": "assistant", "content": good}],
+        "non_preferred_output": bad if isinstance(bad, list) else [{"role": "assistant", "content": bad}],
+    }
+
+
+def pairs(rows: int, *, prompt: str = "{1} is parcel {0}?", completion: str = "{2} {0}.") -> list[object]:
+    """Rows that differ in a number and, unless a text is given that does not, in how they begin."""
+    ways = (("Where", "At number"), ("How late", "Tomorrow at"), ("Whose", "It belongs to customer"))
+    return [
+        (prompt.format(number, *ways[number % 3]), completion.format(number, *ways[number % 3]))
+        for number in range(rows)
+    ]
+
+
+def labelled(**counts: int) -> list[object]:
+    """So many rows with each label."""
+    return [(f"{label} {number}?", label) for label, times in counts.items() for number in range(times)]
+
+
+SOUND = ("Where is my parcel?", "At your neighbour's.")
+TALK = chat(("user", "Where is my parcel?"), ("assistant", "At your neighbour's."))
+PREFER = preference("Where is it?", "At your neighbour's.", "No idea.")
+FREE = pairs(40)
+LABELLED = labelled(refund=30, track=30)
+IMAGE = {"type": "image_url", "image_url": {"url": "https://example.org/chart.png"}}
+SEEN = chat(("user", [{"type": "text", "text": "What is this?"}, IMAGE]), ("assistant", "A chart."))
+TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}
+CALL = {"id": "a", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
+CALLED = chat(
+    ("user", "Is it warm?"),
+    ("assistant", {"tool_calls": [CALL]}),
+    ("tool", {"content": "yes", "tool_call_id": "a"}),
+    ("assistant", "It is."),
+    tools=[TOOL],
+)
+SOURCE = Source("a.csv", "csv", "utf-8", 1.0, False, ",", 1, 0, (), {}, ())
+
+
+def talk_with(**more: Any) -> dict[str, Any]:
+    """A conversation whose answer has these keys."""
+    return chat(("user", "Hello, is anybody there?"), ("assistant", {"content": "How can I help?", **more}))
+
+
+def with_columns(*columns: Mapping[str, Any]) -> list[object]:
+    """Rows with other columns beside prompt and completion."""
+    return [CompletionExample(f"Where is parcel {place}?", "Here.", more) for place, more in enumerate(columns)]
+
+
+EXAMPLES: dict[str, Examples] = {
+    "minimum_examples": Examples([[SOUND], FREE[:9]], [FREE], MinimumExamples(minimum=2, advised=20)),
+    "empty_completion": Examples([("Where?", ""), ("Where?", " \n")], [SOUND, TALK, ("", "x")]),
+    "empty_message": Examples(
+        [chat(("user", ""), ("assistant", "yes")), chat(("user", "hi"), ("assistant", " "))], [TALK, CALLED, SOUND]
+    ),
+    "chat_roles": Examples([chat(("user", "hi")), chat(("bot", "hi"), ("assistant", "yes"))], [TALK, CALLED, SOUND]),
+    "message_weight": Examples([talk_with(weight=0.5), talk_with(weight=0)], [TALK, talk_with(weight=1)]),
+    "message_name": Examples([talk_with(name="Ann Miller"), talk_with(name=3)], [TALK, talk_with(name="Ann_Miller")]),
+    "reserved_token": Examples([chat(("user", "hi"), ("assistant", "yes<|endoftext|>"))], [TALK]),
+    "content_part": Examples(
+        [chat(("user", [{"type": "input_audio", "input_audio": {}}]), ("assistant", "yes"))], [TALK, SEEN]
+    ),
+    "image_part": Examples(
+        [chat(("user", [{"type": "image_url", "image_url": {"url": "C:/chart.gif"}}]), ("assistant", "yes"))],
+        [TALK, SEEN],
+    ),
+    "image_limit": Examples([[SEEN, SEEN, SEEN]], [[SEEN, SEEN, TALK, TALK]], ImageLimits(most=2)),
+    "tool_definition": Examples(
+        [chat(("user", "hi"), ("assistant", "yes"), tools=[{"name": "get weather"}])], [TALK, CALLED]
+    ),
+    "tool_calls": Examples(
+        [
+            chat(("user", "hi"), ("assistant", {"tool_calls": [CALL]}), ("assistant", "yes"), tools=[TOOL]),
+            chat(
+                ("user", "hi"),
+                ("assistant", {"tool_calls": [{**CALL, "function": {"name": "weather", "arguments": "{"}}]}),
+                ("tool", {"content": "yes", "tool_call_id": "a"}),
+                ("assistant", "It is."),
+                tools=[TOOL],
+            ),
+        ],
+        [TALK, CALLED],
+    ),
+    "preference_pair": Examples([preference("a", "the same", "the same"), preference("a", "x", [])], [PREFER]),
+    "chat_order": Examples(
+        [chat(("user", "a"), ("user", "b"), ("assistant", "c"))],
+        [TALK, CALLED, chat(("system", "s"), ("user", "a"), ("assistant", "c"))],
+    ),
+    "echoed_question": Examples([chat(("user", "Where is my parcel?"), ("assistant", "Where is my parcel?"))], [TALK]),
+    "message_keys": Examples([talk_with(loss_weight=1.0), talk_with(tool_calls=None)], [TALK, talk_with(weight=1)]),
+    "empty_prompt": Examples([[SOUND, ("", "Here.")], pairs(9, prompt="")], [[SOUND, ("And mine?", "Here.")]]),
+    "duplicate": Examples([[SOUND, ("And mine?", "Here."), SOUND], [TALK, TALK]], [FREE, TALK]),
+    "contradiction": Examples([[("Hours?", "9 to 5"), ("Hours?", "10 to 6")]], [FREE, [SOUND, SOUND]]),
+    "identical_prompts": Examples([pairs(40, prompt="Write a review")], [FREE, pairs(40, prompt="")]),
+    "task_type": Examples([FREE, LABELLED, pairs(40, prompt="")], [TALK, PREFER]),
+    "prompt_prefix": Examples([pairs(40, prompt="Classify the following message: parcel {}")], [FREE, LABELLED]),
+    "completion_prefix": Examples([pairs(40, completion="The answer is: on day {}")], [FREE, LABELLED]),
+    "prompt_suffix": Examples([[*pairs(40, prompt="Where is {}? ->"), *pairs(10, prompt="And {}")]], [FREE]),
+    "completion_suffix": Examples([[*pairs(40, completion="Day {} END"), *pairs(9, completion="No {}")]], [FREE]),
+    "prepared": Examples([pairs(40, prompt="Where is {}? ->", completion=" Day {}\n")], [FREE]),
+    "letter_case": Examples([pairs(40, prompt="WHERE IS PARCEL {}?")], [FREE, labelled(SPAM=30, HAM=30)]),
+    "one_class": Examples([labelled(spam=40)], [LABELLED, FREE]),
+    "label_balance": Examples([labelled(ham=198, spam=2), LABELLED], [FREE, TALK]),
+    "rare_label": Examples([labelled(refund=60, track=60, lost=1)], [LABELLED, FREE]),
+    "look_alike_label": Examples([labelled(refund=40, Refund=4, track=40)], [LABELLED, FREE]),
+    "extra_columns": Examples([with_columns({"context": "a"}, {"context": "b"})], [FREE]),
+    "column_types": Examples([with_columns({"a": 17}, {"a": "17"})], [FREE, with_columns({"a": "17"}, {"a": None})]),
+    "file_size": Examples(
+        [FREE], [[SOUND]], FileSize(file_rules("openai").model_copy(update={"max_file_bytes": 1_000}))
+    ),
+    "file_source": Examples([SOUND], [], FileSource(file_rules("openai"), replace(SOURCE, format="jsonl", bom=True))),
+    "plugin_failed": Examples([SOUND], [], BrokenPlugin("'house' of the package house 1.0", "ImportError: no module")),
+    "separator": Examples([FREE], [pairs(40, prompt="Where is {}? ->"), TALK]),
+    "stop_sequence": Examples([FREE], [pairs(40, completion="Day {} END"), TALK]),
+    "leading_space": Examples([[("a?", " yes"), ("b?", " no"), ("c?", "no")]], [FREE]),
+}
