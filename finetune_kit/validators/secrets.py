@@ -31,6 +31,7 @@ _KEYS = (
     ("a JSON Web Token", r"eyJ[A-Za-z0-9_-]{10,2000}\.eyJ[A-Za-z0-9_-]{10,4000}\.[A-Za-z0-9_-]{10,1000}"),
 )
 _PRIVATE_KEY = re.compile(r"-----BEGIN (?:[A-Z0-9]{2,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----[\s\\n]*[A-Za-z0-9+/]{16}")
+_END_OF_KEY = "-----END"
 _TOKEN = re.compile(
     r"(?<![A-Za-z0-9_-])(?:" + "|".join(f"({pattern})" for _, pattern in reversed(_KEYS)) + r")(?![A-Za-z0-9])"
 )
@@ -95,18 +96,20 @@ class Secrets:
 def secrets_in(text: str) -> Iterator[tuple[str, Severity, tuple[int, int]]]:
     """Each secret as its kind, how sure that is, and its place."""
     if found := _PRIVATE_KEY.search(text):
-        yield "a private key", Severity.ERROR, found.span()
-    taken = False
+        end = text.find(_END_OF_KEY, found.end())
+        yield "a private key", Severity.ERROR, (found.start(), len(text) if end < 0 else end)
+    taken: list[tuple[int, int]] = []
     for found in _TOKEN.finditer(text):
         if _is_mixed(found.group()) and not _SAMPLE.search(found.group()):
-            taken = True
+            taken.append(found.span())
             yield _NAMES[(found.lastindex or 1) - 1], Severity.ERROR, found.span()
-    if taken:  # what is assigned is most likely what was found
-        return
     for pattern, is_mixed in ((_PASSWORD, False), (_KEY, True), (_IN_ADDRESS, False)):
         for found in pattern.finditer(text):
-            if _is_random(found.group(1)) and (not is_mixed or _is_mixed(found.group(1))):
-                yield "a password" if not is_mixed else "a key", Severity.WARNING, found.span(1)
+            word, (start, end) = found.group(1), found.span(1)
+            if any(first < end and start < last for first, last in taken):
+                continue
+            if _is_random(word) and (not is_mixed or _is_mixed(word)):
+                yield "a password" if not is_mixed else "a key", Severity.WARNING, (start, end)
 
 
 def _is_mixed(word: str) -> bool:

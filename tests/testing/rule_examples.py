@@ -149,5 +149,30 @@ EXAMPLES: dict[str, Examples] = {
     "plugin_failed": Examples([SOUND], [], BrokenPlugin("'house' of the package house 1.0", "ImportError: no module")),
     "separator": Examples([FREE], [pairs(40, prompt="Where is {}? ->"), TALK]),
     "stop_sequence": Examples([FREE], [pairs(40, completion="Day {} END"), TALK]),
+    "near_duplicate": Examples(
+        [[SOUND, ("where is my parcel", "at your neighbour's"), *pairs(9)]], [[SOUND, ("Can you find it?", "No.")]]
+    ),
+    "near_contradiction": Examples(
+        [[*LABELLED, ("Where is my parcel now, please?", "track"), ("where is my parcel now please", "refund")]],
+        [[*LABELLED, ("Where is my parcel now, please?", "track"), ("where is my parcel now please", "track")], FREE],
+    ),
+    "mojibake": Examples([("Where is the cafÃ©?", "Here."), ("Where?", "In the R\ufffdmerstraße.")], [SOUND, TALK]),
+    "control_characters": Examples([("Where?\0", "Here."), ("Where?", "\x1b[1mHere.")], [("Where?\n\tAnd?", "Here.")]),
+    "invisible_characters": Examples([("Where is my par\u200bcel?", "Here.")], [("Where? 👩\u200d🔧", "Here."), SOUND]),
+    "html": Examples([("<p>Where is it?</p>", "Here.<br>"), ("Where&nbsp;is it?", "Here.")], [("Is 3 < 4?", "Yes.")]),
+    "placeholder": Examples([("Where is it?", "TODO"), ("Hello {{name}}", "Hello")], [SOUND, TALK]),
+    "personal_data": Examples(
+        [("I am Li Lei, 13800138000.", "Hello."), ("Where?", "We wrote to li.lei@mail.cn.")],
+        [("I am Li Lei.", "We wrote to li.lei@example.com.")],
+    ),
+    "secret": Examples(
+        [("My key is ghp_" + "a1B2c3D4e5F6" * 3, "Thank you."), ("Log in?", "password: qX7#vR2!kLp9")],
+        [("My key?", "It is YOUR_API_KEY."), SOUND],
+    ),
+    "boilerplate_answer": Examples([("Where is it?", "As an AI language model, I cannot track parcels.")], [SOUND]),
+    "repeated_answer": Examples(
+        [[*pairs(60), *pairs(40, prompt="Who is {}?", completion="Please contact our customer service by e-mail.")]],
+        [FREE, LABELLED],
+    ),
     "leading_space": Examples([[("a?", " yes"), ("b?", " no"), ("c?", "no")]], [FREE]),
 }

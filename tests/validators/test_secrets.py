@@ -121,3 +121,11 @@ def test_long_texts_take_no_more_than_their_length(text: str) -> None:
 )
 def test_a_text_is_found_if_and_only_if_it_holds_any(text: str) -> None:
     assert found_by(Secrets(), [text]) == [any(True for _ in secrets_in(text))]
+
+
+def test_a_whole_private_key_is_masked_and_a_password_beside_a_token() -> None:
+    key = "-----BEGIN RSA " + "PRIVATE KEY-----\n" + "MIIEpAIBAAKCAQEA7bq2kLp9\n" * 20 + "-----END RSA PRIVATE KEY-----"
+    [(_, _, (start, end))] = secrets_in(f"my key: {key} thanks")
+    assert (start, end) == (8, 8 + key.index("-----END"))
+    text = "token ghp_" + "a1B2c3D4e5F6" * 3 + ", password: qX7#vR2!kLp9"
+    assert [what for what, _, _ in secrets_in(text)] == ["a GitHub token", "a password"]
