@@ -28,7 +28,7 @@ _CERTAINTY = 1.96
 _SEED = 0
 _PERCENTILES = (5, 25, 50, 75, 95, 99)
 
-Rendered: TypeAlias = Callable[[Example], Example]
+_Measure: TypeAlias = Callable[[Example], Measured]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,15 +135,18 @@ def count_tokens(
     if how not in ("auto", "exact", "sample"):
         raise ParameterError(f"how={how!r}: give 'auto', 'exact' or 'sample'.", parameter="how")
     lengths = list(rows.content_lengths())
-    rendered = _renderer(template)
+
+    def measure(example: Example) -> Measured:
+        return tokens.measure(rendered(example, template))
+
     full = how == "exact" or len(rows) <= _SAMPLE + _LARGEST or (how == "auto" and sum(lengths) <= SMALL_BYTES)
     if full:
-        measured = [tokens.measure(rendered(example)) for example in rows]
+        measured = list(map(measure, rows))
         drawn: Sequence[Measured] = measured
         total, trained = sum(one.total for one in measured), sum(one.trained for one in measured)
         total_interval, trained_interval = Interval(total, total, total), Interval(trained, trained, trained)
     else:
-        sample = _Sample.of(rows, lengths, lambda example: tokens.measure(rendered(example)))
+        sample = _Sample.of(rows, lengths, measure)
         measured, drawn = [*sample.largest, *sample.drawn], sample.drawn
         total_interval = sample.infer([one.total for one in measured])
         trained_interval = sample.infer([one.trained for one in measured])
@@ -153,7 +156,7 @@ def count_tokens(
     elif full and tokens.exact:
         over = sum(one.total > limit for one in measured)
     else:
-        over = _over(rows, lengths, limit, tokens, rendered)
+        over = _over(rows, lengths, limit, tokens, measure)
     return TokenCounts(
         host=host,
         model=model,
@@ -191,27 +194,22 @@ def _widened(interval: Interval, tokens: ExampleTokens, most: int) -> Interval:
     )
 
 
-def _renderer(template: PromptTemplate | None) -> Rendered:
-    if template is None:
-        return lambda example: example
-
-    def render(example: Example) -> Example:
-        if not isinstance(example, CompletionExample):
-            return example
-        # Not by `template.prompt`, which refuses what was rendered before: that is for a rule to say.
-        return CompletionExample(example.prompt + template.separator, template.completion(example.completion))
-
-    return render
+def rendered(example: Example, template: PromptTemplate | None) -> Example:
+    """A completion as `template` writes it for training, however it was written before; anything else as it is."""
+    if template is None or not isinstance(example, CompletionExample):
+        return example
+    # Not by `template.prompt`, which refuses what was rendered before: that is for a rule to say.
+    return CompletionExample(example.prompt + template.separator, template.completion(example.completion))
 
 
-def _over(rows: Rows, lengths: Sequence[int], limit: int, tokens: ExampleTokens, rendered: Rendered) -> int | None:
+def _over(rows: Rows, lengths: Sequence[int], limit: int, tokens: ExampleTokens, measure: _Measure) -> int | None:
     """Only an example with more bytes than the limit can have more tokens; None where it would take a tokenizer."""
     candidates = [number for number, length in enumerate(lengths) if length + tokens.extra_tokens > limit]
     if not candidates:
         return 0
     if not tokens.exact:
         return None
-    return sum(tokens.measure(rendered(rows[number])).total > limit for number in candidates)
+    return sum(measure(rows[number]).total > limit for number in candidates)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +224,7 @@ class _Sample:
     other_bytes: int
 
     @classmethod
-    def of(cls, rows: Rows, lengths: Sequence[int], measure: Callable[[Example], Measured]) -> _Sample:
+    def of(cls, rows: Rows, lengths: Sequence[int], measure: _Measure) -> _Sample:
         by_length = sorted(range(len(rows)), key=lengths.__getitem__, reverse=True)
         largest, others = by_length[:_LARGEST], sorted(by_length[_LARGEST:])
         chosen = sorted(random.Random(_SEED).sample(others, _SAMPLE))

@@ -7,7 +7,7 @@ import warnings
 from array import array
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import compress
 from typing import Any, Self, cast, overload
 
@@ -42,6 +42,7 @@ from finetune_kit.validators import (
     AnyValidator,
     MinimumExamples,
     Report,
+    TokenLimit,
     Validator,
     check_disjoint,
     check_labels,
@@ -478,10 +479,15 @@ class Split:
         limit = None if budget is None else checked_budget(budget)
         for warning in check_dates(place.profile, base):
             warnings.warn(warning, ShutdownWarning, stacklevel=2)
-        checks = (*essential_rules(place.profile), *_as_rules(validators), *_template_rules(earlier))
+        template = self._template(earlier)
+        checks = (
+            *essential_rules(place.profile),
+            *_as_rules(validators),
+            *_template_rules(earlier),
+            *self._length_rules(place, base, template),
+        )
         report, leaks = self._inspect(checks)
         report.raise_if_errors()
-        template = self._template(earlier)
         if limit is not None:
             self._check_budget(place, base, template, settings.n_epochs, limit)
         place.preflight(resolved)
@@ -507,6 +513,13 @@ class Split:
             card=card,
         )
         return FineTuneJob(place.start(spec), place)
+
+    def _length_rules(self, place: Backend, base: str, template: PromptTemplate | None) -> Iterator[AnyValidator]:
+        """The limit of each example, counted as this backend counts; loaded when an example comes near it."""
+        rule = TokenLimit.of(place.profile, base)
+        if rule is not None:
+            tokens = cache(lambda: meter(base, self.training.kind, backend=place).tokens)
+            yield replace(rule, tokens=tokens, template=template)
 
     def _check_budget(
         self, place: Backend, base: str, template: PromptTemplate | None, n_epochs: int, budget: float

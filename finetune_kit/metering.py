@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from finetune_kit.backends import Backend, CountsTokens, LocalBackend
@@ -50,15 +51,16 @@ def meter(
     else:
         profile, name, notes = _found(model, host, hosts)
     facts = profile.models.get(name)
-    chat_only = facts is not None and bool(facts.kinds) and "completion" not in facts.kinds
+    kinds = () if facts is None else facts.kinds
     if backend is None and profile.name == _LOCAL:
         backend = LocalBackend()
     encoding = encoding_of(name) if facts is None else facts.tokenizer
-    tokens, why = _tokens(backend, name, encoding, chat_only=chat_only)
+    tokens, why = _tokens(backend, name, encoding, kinds)
+    chat_only = bool(kinds) and "completion" not in kinds
     if kind == "completion" and chat_only:
         notes += (f"{name} takes conversations alone: each prompt and its completion are counted as one.",)
-    elif facts is not None and facts.kinds and kind not in facts.kinds:
-        notes += (f"{name} learns from {' and '.join(facts.kinds)} examples; these are {kind} examples.",)
+    elif kinds and kind not in kinds:
+        notes += (f"{name} learns from {' and '.join(kinds)} examples; these are {kind} examples.",)
     templated = kind == "completion" and not chat_only
     return Meter(profile, name, facts, tokens, templated, (*notes, *why))
 
@@ -86,7 +88,7 @@ def _found(
 
 
 def _tokens(
-    backend: object, model: str, encoding: str | None, *, chat_only: bool
+    backend: object, model: str, encoding: str | None, kinds: Collection[Kind]
 ) -> tuple[ExampleTokens, tuple[str, ...]]:
     why: tuple[str, ...] = ()
     if isinstance(backend, CountsTokens):
@@ -94,10 +96,10 @@ def _tokens(
             return backend.example_tokens(model), ()
         except (MissingExtraError, WeightsError) as error:
             why = (f"Not counted by the model's own tokenizer: {error}",)
-    found = tokenizer(encoding)
+    found = HostedTokens.of(encoding, kinds)
     if not found.exact and not why:
         try:
             tokenizer(encoding, estimate=False)
         except MissingExtraError as error:
             why = (str(error),)
-    return HostedTokens(found, chat_only=chat_only), why
+    return found, why

@@ -228,6 +228,13 @@ class Batch:
             return []
         return [row for row, found in enumerate(flags, self.start) if found & flag]
 
+    def longer_than(self, size_bytes: int) -> list[int]:
+        """The numbers of the rows that take more bytes than that as they are stored, metadata included."""
+        lengths = self.rows.stored_lengths(self._numbers)
+        if not lengths or max(lengths) <= size_bytes:
+            return []
+        return [row for row, length in enumerate(lengths, self.start) if length > size_bytes]
+
     def example(self, row: int) -> Example:
         """The row with this number, the others not decoded for it."""
         decoded: Sequence[Example] | None = self.__dict__.get("examples")
@@ -428,6 +435,10 @@ class Rows(Sequence[Example]):
     def have_metadata(self, numbers: range) -> bool:
         """Whether a row with one of these numbers has any."""
         return any(flag & HAS_METADATA for flag in set(self.flags(numbers)))
+
+    def stored_lengths(self, numbers: range) -> list[int]:
+        """The bytes of the records of the rows with these numbers: at least those of their contents."""
+        return self._index.store.lengths(self._order[numbers.start : numbers.stop : numbers.step])
 
     def contents(self, numbers: range) -> bytes:
         """`content_line` of the rows with these numbers, each ended by a line feed, in one piece."""

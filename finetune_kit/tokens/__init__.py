@@ -6,7 +6,7 @@ from finetune_kit.tokens.estimate import Estimate
 from finetune_kit.tokens.example import ExampleTokens, HostedTokens, Measured
 from finetune_kit.tokens.layout import as_conversation, layout
 from finetune_kit.tokens.span import Span, Use
-from finetune_kit.tokens.tokenizer import EXACT, Piece, Tokenizer, encoding_of, tokenizer
+from finetune_kit.tokens.vocabulary import EXACT, Piece, Tokenizer, encoding_of, tokenizer
 
 __all__ = [
     "EXACT",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
-from finetune_kit.records import CompletionExample, Example
+from finetune_kit.records import CompletionExample, Example, Kind
 from finetune_kit.tokens.layout import as_conversation, layout
 from finetune_kit.tokens.span import Span
-from finetune_kit.tokens.tokenizer import Tokenizer
+from finetune_kit.tokens.vocabulary import Tokenizer, tokenizer
 
 _TOOL_TOKENS = {"cl100k_base": 10}
 _OTHER_TOOL_TOKENS = 7
@@ -72,6 +72,11 @@ class HostedTokens:
     tokenizer: Tokenizer
     chat_only: bool = False
     """Whether the model takes conversations alone, so that a prompt and its completion become one."""
+
+    @classmethod
+    def of(cls, encoding: str | None, kinds: Collection[Kind]) -> HostedTokens:
+        """For a model by its vocabulary and by what it learns from; nothing where that is not known."""
+        return cls(tokenizer(encoding), chat_only=bool(kinds) and "completion" not in kinds)
 
     @property
     def name(self) -> str:

@@ -29,6 +29,7 @@ from finetune_kit.validators.label_rarity import RareLabels
 from finetune_kit.validators.label_sides import check_labels
 from finetune_kit.validators.leading_space import LeadingSpace
 from finetune_kit.validators.letter_case import LetterCase
+from finetune_kit.validators.long_answer import LongAnswer
 from finetune_kit.validators.message_keys import MessageKeys
 from finetune_kit.validators.message_name import MessageName
 from finetune_kit.validators.message_tokens import ReservedTokens
@@ -51,6 +52,7 @@ from finetune_kit.validators.separators import Prepared, Separator, StopSequence
 from finetune_kit.validators.set_size import MinimumExamples
 from finetune_kit.validators.suffixes import CompletionSuffix, PromptSuffix
 from finetune_kit.validators.task_type import TaskType
+from finetune_kit.validators.token_limit import TokenLimit
 from finetune_kit.validators.tool_calls import ToolCalls
 from finetune_kit.validators.tool_definitions import ToolDefinitions
 
@@ -84,6 +86,7 @@ __all__ = [
     "LabelBalance",
     "LeadingSpace",
     "LetterCase",
+    "LongAnswer",
     "LookAlikeLabels",
     "MessageKeys",
     "MessageName",
@@ -111,6 +114,7 @@ __all__ = [
     "Severity",
     "StopSequence",
     "TaskType",
+    "TokenLimit",
     "ToolCalls",
     "ToolDefinitions",
     "Validator",

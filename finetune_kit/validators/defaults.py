@@ -27,6 +27,7 @@ from finetune_kit.validators.label_likeness import LookAlikeLabels
 from finetune_kit.validators.label_rarity import RareLabels
 from finetune_kit.validators.leading_space import OLD_MODELS, LeadingSpace
 from finetune_kit.validators.letter_case import LetterCase
+from finetune_kit.validators.long_answer import LongAnswer
 from finetune_kit.validators.message_keys import MessageKeys
 from finetune_kit.validators.message_name import MessageName
 from finetune_kit.validators.message_tokens import ReservedTokens
@@ -45,6 +46,7 @@ from finetune_kit.validators.separators import Prepared, Separator, StopSequence
 from finetune_kit.validators.set_size import MinimumExamples
 from finetune_kit.validators.suffixes import CompletionSuffix, PromptSuffix
 from finetune_kit.validators.task_type import TaskType
+from finetune_kit.validators.token_limit import TokenLimit
 from finetune_kit.validators.tool_calls import ToolCalls
 from finetune_kit.validators.tool_definitions import ToolDefinitions
 
@@ -125,6 +127,7 @@ def _profile(host: str | FileRules) -> FileRules:
 def _for_host(host: FileRules, model: str | None, source: Source | None) -> tuple[AnyValidator, ...]:
     """The rules that depend on where the file goes, which model learns from it and where it came from."""
     rules: list[AnyValidator] = [FileSize(host)]
+    rules += [rule for rule in (TokenLimit.of(host, model), LongAnswer.of(host, model)) if rule is not None]
     if host.name != "local":
         rules += _RAW_UPLOAD
     if model in OLD_MODELS:

@@ -87,7 +87,9 @@ class Tokenizer(Protocol):
 class _BytePairs:
     encoding: str
     _count: Callable[[str], int]
-    _encode: Callable[[str], Iterable[bytes]]
+    _encode: Callable[[str], Iterable[int]]
+    _decode: Callable[[list[int]], str]
+    """`ValueError` where the tokens are not whole characters."""
     exact: bool = True
     low: float = 1.0
     high: float = 1.0
@@ -104,14 +106,14 @@ class _BytePairs:
 
     def split(self, text: str) -> list[Piece]:
         pieces: list[Piece] = []
-        begun, tokens = b"", 0
+        begun: list[int] = []
         for token in self._encode(_whole(text)):
-            begun, tokens = begun + token, tokens + 1
+            begun.append(token)
             try:
-                pieces.append(Piece(begun.decode(), tokens))
-            except UnicodeDecodeError:  # the rest of the character is in the next token
+                pieces.append(Piece(self._decode(begun), len(begun)))
+            except ValueError:  # the rest of the character is in the next token
                 continue
-            begun, tokens = b"", 0
+            begun = []
         return pieces
 
 
@@ -150,17 +152,13 @@ def _exact(encoding: str) -> _BytePairs | None:
 def _quicktok(encoding: str) -> _BytePairs:
     found = require("quicktok", extra="tokens", purpose=_PURPOSE).get_encoding(encoding)
     bytes_of: Callable[[int], bytes] = found.decode_single_token_bytes
-    return _BytePairs(encoding, found.count, lambda text: map(bytes_of, found.encode_ordinary(text)))
+    return _BytePairs(
+        encoding, found.count, found.encode_ordinary, lambda tokens: b"".join(map(bytes_of, tokens)).decode()
+    )
 
 
 def _bpe_openai(encoding: str) -> _BytePairs:
     # Its public class knows no `count` and refuses a million characters; the module below it has neither fault.
     bindings = require("bpe_openai._bindings", extra="tokens", purpose=_PURPOSE)
-    package = require("bpe_openai", extra="tokens", purpose=_PURPOSE)
     found = bindings.tokenizer_for_encoding(encoding)
-
-    def encoded(text: str) -> Iterable[bytes]:
-        decoded: Iterable[bytes] = package.get_encoding(encoding).decode_tokens_bytes(found.encode(text))
-        return decoded
-
-    return _BytePairs(encoding, found.count, encoded)
+    return _BytePairs(encoding, found.count, found.encode, found.decode)

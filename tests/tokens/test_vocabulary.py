@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from finetune_kit._extras import installed
 from finetune_kit.errors import MissingExtraError
 from finetune_kit.tokens import EXACT, Piece, encoding_of, tokenizer
-from finetune_kit.tokens import tokenizer as module_of_the_same_name
-from finetune_kit.tokens.tokenizer import _bpe_openai, _quicktok
+from finetune_kit.tokens.vocabulary import _bpe_openai, _quicktok
 
 ENCODINGS = sorted(EXACT)
 NEEDS_TOKENS = pytest.mark.skipif(
@@ -76,7 +75,7 @@ def test_both_packages_agree(encoding: str, text: str) -> None:
 
 def test_without_a_package_an_estimate_stands_in_or_the_pip_line_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     nothing: Callable[[str], None] = lambda encoding: None  # noqa: E731
-    monkeypatch.setitem(module_of_the_same_name.__globals__, "_exact", nothing)
+    monkeypatch.setattr("finetune_kit.tokens.vocabulary._exact", nothing)
     assert not tokenizer("o200k_base").exact
     with pytest.raises(MissingExtraError, match=r"finetune_kit\[tokens\]"):
         tokenizer("o200k_base", estimate=False)
