@@ -18,7 +18,7 @@ from finetune_kit.errors import StorageError
 _WRITE_BUFFER_BYTES = 1 << 20
 
 # The kernel counts mapped pages as this process's memory, and maps 16 pages around each one touched. They are handed
-# back once they span this many bytes and this many rows were read; the page cache keeps them.
+# back once they span this many bytes, and as many bytes or this many rows were read; the page cache keeps them.
 _KEEP_BYTES = 16 << 20
 _KEEP_READS = 256
 
@@ -89,12 +89,12 @@ def _close(file: IO[bytes]) -> None:
 class Store:
     """The reading side: any record by its number; safe to read from several threads."""
 
-    __slots__ = ("_high", "_low", "_mapped", "_offsets", "_reads")
+    __slots__ = ("_high", "_low", "_mapped", "_offsets", "_read_bytes", "_reads")
 
     def __init__(self, mapped: mmap.mmap | None, offsets: array[int]) -> None:
         self._mapped = mapped
         self._offsets = offsets
-        self._low, self._high, self._reads = offsets[-1], 0, 0
+        self._forget()
 
     def __len__(self) -> int:
         return len(self._offsets) - 1
@@ -108,7 +108,7 @@ class Store:
         if self._mapped is None:
             return b""
         record = self._mapped[start:stop]
-        self._mark(start, stop, 1)
+        self._mark(start, stop, 1, stop - start)
         return record
 
     def read_many(self, numbers: Sequence[int]) -> list[bytes]:
@@ -118,7 +118,7 @@ class Store:
         offsets, mapped = self._offsets, self._mapped
         spans = [(offsets[number], offsets[number + 1]) for number in numbers]
         records = [mapped[start:stop] for start, stop in spans]
-        self._mark(min(spans)[0], max(spans)[1], len(spans))
+        self._mark(min(spans)[0], max(spans)[1], len(spans), sum(map(len, records)))
         return records
 
     def read_joined(self, numbers: Sequence[int]) -> bytes:
@@ -132,11 +132,12 @@ class Store:
         if self._mapped is None or not numbers:
             return
         spans, mapped = self._spans(numbers), self._mapped
-        if sum(stop - start for start, stop in spans) > size_bytes:
+        total = sum(stop - start for start, stop in spans)
+        if total > size_bytes:
             yield from map(self.read, numbers)
             return
         yield b"".join([mapped[start:stop] for start, stop in spans])
-        self._mark(min(spans)[0], max(spans)[1], len(numbers))
+        self._mark(min(spans)[0], max(spans)[1], len(numbers), total)
 
     def size(self, numbers: Sequence[int] | None = None) -> int:
         """The bytes of all of these records, or of all there are."""
@@ -159,10 +160,12 @@ class Store:
         offsets = self._offsets
         return [offsets[number + 1] - offsets[number] for number in numbers]
 
-    def _mark(self, start: int, stop: int, reads: int) -> None:
+    def _mark(self, start: int, stop: int, reads: int, size_bytes: int) -> None:
         self._low, self._high = min(self._low, start), max(self._high, stop)
         self._reads += reads
-        if self._reads >= _KEEP_READS and self._high - self._low > _KEEP_BYTES:
+        self._read_bytes += size_bytes
+        much = self._reads >= _KEEP_READS or self._read_bytes > _KEEP_BYTES
+        if much and self._high - self._low > _KEEP_BYTES:
             self._release()
 
     def _release(self) -> None:
@@ -174,4 +177,5 @@ class Store:
             self._mapped.madvise(mmap.MADV_DONTNEED, start, length)
 
     def _forget(self) -> None:
-        self._low, self._high, self._reads = self._offsets[-1], 0, 0
+        self._low, self._high = self._offsets[-1], 0
+        self._reads = self._read_bytes = 0

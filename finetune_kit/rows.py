@@ -375,10 +375,17 @@ class Rows(Sequence[Example]):
         return _rebuild, (self.kind, self._index.only(self._order), list(map(self._index.store.read, self._order)))
 
     def batches(self, size: int = BATCH_ROWS) -> Iterator[Batch]:
-        """All rows in order, `size` at a time."""
+        """All rows in order, `size` at a time, and fewer where they are as large as images."""
         if size < 1:
             raise ParameterError(f"A batch holds at least one row, not {size}. Pass size=1 or more.", parameter="size")
-        return (Batch(self, range(start, min(start + size, len(self)))) for start in range(0, len(self), size))
+        whole = (range(start, min(start + size, len(self))) for start in range(0, len(self), size))
+        return (Batch(self, part) for numbers in whole for part in self._parts(numbers))
+
+    def _parts(self, numbers: range) -> list[range]:
+        if len(numbers) == 1 or self._index.store.size(self._order[numbers.start : numbers.stop]) <= _BLOCK_BYTES:
+            return [numbers]
+        middle = len(numbers) // 2
+        return self._parts(numbers[:middle]) + self._parts(numbers[middle:])
 
     def take(self, indices: Sequence[int]) -> Rows:
         """The rows at `indices`, in that order, as a view; `IndexError` for one that is not there."""

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from finetune_kit.errors import ParameterError, RowError
 from finetune_kit.records import ChatExample, CompletionExample, Example, JsonValue, Message, PreferenceExample
 from finetune_kit.rows import Origin, Rows, RowsBuilder, Source
+from tests.rows_of import completions
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
@@ -178,6 +179,16 @@ def test_batches_hold_every_row_once_in_order(size: int) -> None:
     assert [example for batch in batches for example in batch.examples] == list(rows)
     assert [origin for batch in batches for origin in batch.origins] == [rows.origin(n) for n in range(7)]
     assert [digest for batch in batches for digest in batch.digests] == [rows.digest(n) for n in range(7)]
+
+
+def test_large_rows_come_in_smaller_batches() -> None:
+    texts = ["x", "y" * (3 << 20), "z" * (20 << 20), *map(str, range(300)), "w" * (7 << 20)]
+    rows = completions(*((text, "a") for text in texts))
+    batches = list(rows.batches())
+    assert [number for batch in batches for number in range(batch.start, batch.start + len(batch))] == list(range(304))
+    sizes = [len(batch.raw.data) for batch in batches]
+    assert all(size <= 8 << 20 or len(batch) == 1 for size, batch in zip(sizes, batches, strict=True))
+    assert len(batches) < 20
 
 
 def test_origins_of_a_batch_can_be_sliced() -> None:

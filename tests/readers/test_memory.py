@@ -62,3 +62,35 @@ def test_large_file_needs_less_than_30_mb_more_than_a_small_one(tmp_path: Path, 
     rows_read, grown_mb = done.stdout.split()
     assert int(rows_read) == count
     assert float(grown_mb) < 30
+
+
+CHECK = """
+import resource, sys
+from finetune_kit import Dataset
+
+def peak_mb():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+Dataset.from_jsonl(sys.argv[1]).validate()
+before = peak_mb()
+data = Dataset.from_jsonl(sys.argv[2])
+data.validate()
+print(len(data), peak_mb() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="peak memory is reported in other units elsewhere")
+def test_checking_rows_of_megabytes_does_not_need_the_memory_of_a_batch_of_them(tmp_path: Path) -> None:
+    """80 rows of 2 MB are one batch by their number, and ten by their size."""
+    image = "data:image/png;base64," + "iVBORw0KGgo" + "A" * ((2 << 20) - 11)
+    for name, count in (("small", 1), ("large", 80)):
+        with (tmp_path / name).open("w", encoding="utf-8") as file:
+            for number in range(count):
+                part = {"type": "image_url", "image_url": {"url": image}}
+                asked = {"role": "user", "content": [part, {"type": "text", "text": f"Parcel {number}?"}]}
+                file.write(json.dumps({"messages": [asked, {"role": "assistant", "content": "Here"}]}) + "\n")
+    command = [sys.executable, "-c", CHECK, str(tmp_path / "small"), str(tmp_path / "large")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    rows_read, grown_mb = done.stdout.split()
+    assert int(rows_read) == 80
+    assert float(grown_mb) < 100
