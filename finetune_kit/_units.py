@@ -13,6 +13,7 @@ from hashlib import blake2b
 from itertools import accumulate, chain, pairwise
 
 from finetune_kit.labels import most_labels
+from finetune_kit.near import Ties
 from finetune_kit.records import CompletionExample, Example, PreferenceExample
 from finetune_kit.repeats import ranked, repeated_rows
 from finetune_kit.rows import Batch, Rows
@@ -21,6 +22,11 @@ COMPLETION = "completion"
 NO_LABEL = "none"
 
 _FIRST_OF_LABEL = -1.0
+
+TOLERANCE = 0.01
+"""A side may miss its share by so much of all rows for the sake of a cut that stays where it is when rows are added."""
+_MANY_ROWS = 1_000  # under these, people count rows
+_KEYS_END = 1 << 64
 _MASK = (1 << 64) - 1
 
 
@@ -38,7 +44,7 @@ class Units(ABC):
     def rows(self, first: int, last: int) -> array[int]:
         """The rows of the units from `first` up to `last`, sorted."""
 
-    def nearest(self, rows: float, *, first: int, last: int) -> int:
+    def cut(self, rows: float, *, first: int, last: int) -> int:
         """How many units, from `first` to `last`, come closest to so many rows."""
         over = bisect_left(self.ends, rows) + 1
         best = min((over, over - 1), key=lambda units: abs(self._start(min(units, len(self))) - rows))
@@ -57,6 +63,19 @@ class KeyedUnits(Units):
     ranked: array[int]
     """The same, sorted."""
 
+    def cut(self, rows: float, *, first: int, last: int) -> int:
+        """How many units come closest to so many rows, or near enough where many rows allow a cut that never moves.
+
+        Keys are as good as random: those below four fifths of their range are about four fifths of the rows, and stay
+        below whatever rows come later.
+        """
+        total = len(self.ranked)
+        if total > _MANY_ROWS:
+            below = bisect_left(self.ranked, int(rows / total * _KEYS_END))
+            if abs(below - rows) <= TOLERANCE * total:
+                return max(first, min(bisect_left(self.ends, below) + 1 if below else 0, last))
+        return Units.cut(self, rows, first=first, last=last)
+
     def rows(self, first: int, last: int) -> array[int]:
         """The rows of the units from `first` up to `last`, sorted."""
         start, stop = self._start(first), self._start(last)
@@ -70,22 +89,46 @@ class KeyedUnits(Units):
 
 
 @dataclass(frozen=True, slots=True)
-class LabelledUnits(Units):
-    """Units in an order that spreads each label evenly."""
+class OrderedUnits(Units):
+    """Units in an order of their own."""
 
     order: array[int]
     """The rows, unit after unit."""
-    labels: array[int]
-    """The label of each unit as a hash."""
 
     def rows(self, first: int, last: int) -> array[int]:
         """The rows of the units from `first` up to `last`, sorted."""
         return array("Q", sorted(self.order[self._start(first) : self._start(last)]))
 
-    def lonely(self) -> list[int]:
-        """For each label with a single unit, a row of it."""
+
+@dataclass(frozen=True, slots=True)
+class LabelledUnits(OrderedUnits):
+    """Units in an order that spreads each label evenly."""
+
+    labels: array[int]
+    """The label of each unit as a hash."""
+
+    def lonely(self, sides: int) -> list[int]:
+        """For each label with fewer units than there are sides, a row of it."""
         counts = Counter(self.labels)
-        return [self.order[self._start(unit)] for unit, label in enumerate(self.labels) if counts[label] == 1]
+        first = {label: unit for unit, label in reversed(list(enumerate(self.labels))) if counts[label] < sides}
+        return [self.order[self._start(unit)] for unit in sorted(first.values())]
+
+
+@dataclass(frozen=True, slots=True)
+class SomeUnits(Units):
+    """Units of some of the rows."""
+
+    units: Units
+    numbers: array[int]
+    """Which rows these are, rising."""
+
+    def cut(self, rows: float, *, first: int, last: int) -> int:
+        """How many units, from `first` to `last`, come closest to so many rows."""
+        return Units.cut(self, rows, first=first, last=last)
+
+    def rows(self, first: int, last: int) -> array[int]:
+        """The rows of the units from `first` up to `last`, sorted."""
+        return array("Q", map(self.numbers.__getitem__, self.units.rows(first, last)))
 
 
 def queue(keys: array[int], labels: array[int]) -> Units:
@@ -109,6 +152,18 @@ def queue(keys: array[int], labels: array[int]) -> Units:
         order=array("Q", chain.from_iterable(order[slice(*spans[unit])] for unit in queued)),
         labels=array("Q", (of_unit[unit] for unit in queued)),
     )
+
+
+def by_time(keys: array[int], times: array[float]) -> Units:
+    """Units from the oldest to the newest; a unit is as new as its newest row."""
+    newest: dict[int, float] = {}
+    for key, time in zip(keys, times, strict=True):
+        newest[key] = max(time, newest.get(key, time))
+    order = array("Q", sorted(range(len(keys)), key=lambda row: (newest[keys[row]], keys[row])))
+    ends = array("Q", (end for end, (row, other) in enumerate(pairwise(order), 1) if keys[row] != keys[other]))
+    if order:
+        ends.append(len(order))
+    return OrderedUnits(ends, order)
 
 
 def _commonest(labels: Iterable[int]) -> int:
@@ -154,25 +209,16 @@ class UnitKeys:
                 for key, value in zip(own, values, strict=True)
             ],
         )
-        parents: dict[int, int] = {}
+        ties = Ties()
         for row, earlier in repeated_rows(self._rows):
-            _join(parents, keys[row], keys[earlier])
-        return array("Q", [_root(parents, key) for key in keys]) if parents else keys
+            if keys[row] != keys[earlier]:
+                ties.join(keys[row], keys[earlier])
+        return tied(keys, ties)
 
 
-def _join(parents: dict[int, int], one: int, other: int) -> None:
-    low, high = sorted((_root(parents, one), _root(parents, other)))
-    if low != high:
-        parents[high] = low
-
-
-def _root(parents: dict[int, int], key: int) -> int:
-    root = key
-    while root in parents:
-        root = parents[root]
-    while key != root:
-        parents[key], key = root, parents[key]
-    return root
+def tied(keys: array[int], ties: Ties) -> array[int]:
+    """The keys, each replaced by the least that it is tied to."""
+    return array("Q", map(ties.root, keys)) if ties else keys
 
 
 class Labels:

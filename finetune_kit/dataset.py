@@ -35,7 +35,7 @@ from finetune_kit.readers import ReadResult
 from finetune_kit.records import CompletionExample, Example, Kind
 from finetune_kit.repeats import repeated_rows
 from finetune_kit.rows import Rows, Source
-from finetune_kit.splitters import Splitter
+from finetune_kit.splitters import EarlierSides, SplitIndices, Splitter
 from finetune_kit.templates import PromptTemplate
 from finetune_kit.transforms import concat_rows, filter_rows, map_rows, sample_rows
 from finetune_kit.validators import (
@@ -298,15 +298,27 @@ class Dataset(Constructors):
         stratify: str | None = None,
         group: str | None = None,
         test: float = 0.0,
+        time: str | None = None,
+        near: bool | float | None = None,
+        previous: Split | SplitIndices | None = None,
     ) -> Split:
         """Part the rows into training and validation, and a test set on request. Equal prompts stay on one side.
 
-        `fraction` is the share of training, or a `Splitter` that says it all. See `Splitter` for the other settings.
+        `fraction` is the share of training, or a `Splitter` that says it all. `stratify`, `group` and `time` name a
+        column: each of its values gets the same share on every side, its rows stay together, its oldest rows train.
+        With `near=True` nearly the same prompts stay on one side too, as they do in small sets. `previous` is a split
+        of these rows when there were fewer: what was on a side stays there. See `Splitter` for more.
+
+        Raises `SplitError`, which says what stands in the way.
         """
         if isinstance(fraction, Splitter):
             splitter = fraction
         else:
-            splitter = Splitter(fraction=fraction, seed=seed, stratify=stratify, group=group, test=test)
+            splitter = Splitter(
+                fraction=fraction, seed=seed, stratify=stratify, group=group, test=test, time=time, near=near
+            )
+        if previous is not None:
+            splitter = replace(splitter, previous=self._earlier_sides(previous))
         sides = splitter.split(self._rows)
         # Refused rows belong to no side; they stay with the first, so that they are reported once.
         return Split(
@@ -315,6 +327,24 @@ class Dataset(Constructors):
             test=self.take(sides.test).without_refused() if splitter.test else None,
             notes=sides.notes,
         )
+
+    def _earlier_sides(self, previous: Split | SplitIndices) -> EarlierSides:
+        if isinstance(previous, Split):
+            held_out = (None if side is None else side.rows for side in (previous.validation, previous.test))
+            return EarlierSides(previous.training.rows, *held_out)
+        if not isinstance(previous, SplitIndices):
+            raise ParameterError(
+                f"previous is {type(previous).__name__}: pass the earlier Split; two files make one by "
+                "Split(Dataset.from_file(...), Dataset.from_file(...)).",
+                parameter="previous",
+            )
+        try:
+            return EarlierSides(*map(self._rows.take, (previous.training, previous.validation, previous.test)))
+        except IndexError as error:
+            raise ParameterError(
+                f"previous names rows beyond the {len(self):,} that there are. Pass the earlier Split instead.",
+                parameter="previous",
+            ) from error
 
 
 @dataclass(frozen=True, slots=True)

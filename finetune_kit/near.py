@@ -131,12 +131,12 @@ def near_across(training: Rows, validation: Rows, *, threshold: float = THRESHOL
     return [Near(row - len(training), earlier, similarity) for row, earlier, similarity in found]
 
 
-def checked_threshold(value: object) -> float:
+def checked_threshold(value: object, name: str = "threshold") -> float:
     """A threshold that the search can hold."""
     if isinstance(value, int | float) and not isinstance(value, bool) and _LEAST_THRESHOLD <= value <= 1:
         return float(value)
     raise ParameterError(
-        f"threshold={value!r}: give the least similarity, a number from {_LEAST_THRESHOLD} to 1.", parameter="threshold"
+        f"{name}={value!r}: give the least similarity, a number from {_LEAST_THRESHOLD} to 1.", parameter=name
     )
 
 
@@ -147,6 +147,9 @@ class Ties:
 
     def __init__(self) -> None:
         self._parents: dict[int, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._parents)
 
     def __contains__(self, number: int) -> bool:
         return number in self._parents
