@@ -16,6 +16,7 @@ from finetune_kit.validators.duplicates import Duplicates
 from finetune_kit.validators.empty import EmptyCompletion, EmptyMessage, EmptyPrompt
 from finetune_kit.validators.file_size import FileSize
 from finetune_kit.validators.file_source import FileSource
+from finetune_kit.validators.host_kind import HostKind
 from finetune_kit.validators.html_remains import HtmlRemains
 from finetune_kit.validators.identical_prompts import IdenticalPrompts
 from finetune_kit.validators.image_limits import ImageLimits
@@ -77,6 +78,7 @@ __all__ = [
     "ExtraColumns",
     "FileSize",
     "FileSource",
+    "HostKind",
     "HtmlRemains",
     "IdenticalPrompts",
     "ImageLimits",

@@ -11,29 +11,28 @@ from finetune_kit.rows import Batch
 from finetune_kit.validators.issue import Issue, Severity
 
 _SHOWN = 10
-_MOST_SHAPES = 10_000
+_MOST_COLUMNS = 1_000  # a file may have keys of their own in every row
 _NAMES = {str: "text", bool: "truth value", int: "number", float: "number", list: "list", dict: "object"}
 
 
-def shapes_of(batch: Batch) -> Counter[tuple[tuple[str, type], ...]]:
-    """How often which metadata keys stand with values of which types."""
-    return Counter(
-        tuple(zip(metadata, map(type, metadata.values()), strict=True)) for metadata in batch.metadata if metadata
-    )
+def columns_of(batch: Batch) -> Counter[tuple[str, type]]:
+    """How often each metadata key stands with a value of each type."""
+    counted: Counter[tuple[str, type]] = Counter()
+    for metadata in batch.metadata:
+        counted.update(zip(metadata, map(type, metadata.values()), strict=True))
+    return counted
 
 
 @dataclass(slots=True)
-class _Shapes:
-    """Adds up the shapes of all batches."""
+class _Columns:
+    """Adds up the columns of all batches."""
 
-    counts: Counter[tuple[tuple[str, type], ...]] = field(default_factory=Counter[tuple[tuple[str, type], ...]])
-    rows: int = 0
+    counts: Counter[tuple[str, type]] = field(default_factory=Counter[tuple[str, type]])
 
     def see(self, batch: Batch) -> Iterable[Issue]:
-        """Take up a batch; rows with keys of their own each are counted no further."""
-        self.rows += len(batch)
-        if len(self.counts) < _MOST_SHAPES:
-            self.counts.update(batch.view(shapes_of))
+        """Take up a batch, unless there are more columns already than a table has."""
+        if len(self.counts) < _MOST_COLUMNS:
+            self.counts.update(batch.view(columns_of))
         return ()
 
 
@@ -53,12 +52,12 @@ class ExtraColumns:
 
 
 @dataclass(slots=True)
-class ExtraColumnsCheck(_Shapes):
+class ExtraColumnsCheck(_Columns):
     """Counts keys."""
 
     def finish(self) -> Iterable[Issue]:
         """One note that names the columns."""
-        names = dict.fromkeys(name for shape in self.counts for name, _ in shape)
+        names = dict.fromkeys(name for name, _ in self.counts)
         if not names:
             return []
         shown = ", ".join(quoted(name) for name in list(names)[:_SHOWN])
@@ -85,16 +84,15 @@ class ColumnTypes:
 
 
 @dataclass(slots=True)
-class ColumnTypesCheck(_Shapes):
+class ColumnTypesCheck(_Columns):
     """Counts types."""
 
     def finish(self) -> Iterator[Issue]:
         """One note for each column whose values are of more than one type."""
         types: dict[str, Counter[str]] = {}
-        for shape, times in self.counts.items():
-            for name, kind in shape:
-                if kind in _NAMES:
-                    types.setdefault(name, Counter())[_NAMES[kind]] += times
+        for (name, kind), times in self.counts.items():
+            if kind in _NAMES:
+                types.setdefault(name, Counter())[_NAMES[kind]] += times
         for name, counted in types.items():
             if len(counted) > 1:
                 told = " and ".join(f"{times:,} of type {kind}" for kind, times in counted.most_common())

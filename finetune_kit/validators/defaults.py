@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from finetune_kit.hosts import FileRules, file_rules
+from finetune_kit.hosts import FileRules, HostProfile, file_rules
 from finetune_kit.rows import Source
 from finetune_kit.validators.boilerplate_answers import BoilerplateAnswers
 from finetune_kit.validators.chat_echo import EchoedQuestion
@@ -16,6 +16,7 @@ from finetune_kit.validators.duplicates import Duplicates
 from finetune_kit.validators.empty import EmptyCompletion, EmptyMessage, EmptyPrompt
 from finetune_kit.validators.file_size import FileSize
 from finetune_kit.validators.file_source import FileSource
+from finetune_kit.validators.host_kind import HostKind
 from finetune_kit.validators.html_remains import HtmlRemains
 from finetune_kit.validators.identical_prompts import IdenticalPrompts
 from finetune_kit.validators.image_limits import ImageLimits
@@ -111,10 +112,7 @@ def essential_rules(host: str | FileRules = "openai") -> tuple[AnyValidator, ...
 
 
 def default_rules(
-    host: str | FileRules = "openai",
-    *,
-    model: str | None = None,
-    source: Source | None = None,
+    host: str | FileRules = "openai", *, model: str | None = None, source: Source | None = None
 ) -> tuple[AnyValidator, ...]:
     """What `validate` asks: the essential rules, those that advise, and those that `host`, `model` and `source` add."""
     return (*essential_rules(host), *_ADVICE, *_for_host(_profile(host), model, source))
@@ -130,6 +128,8 @@ def _for_host(host: FileRules, model: str | None, source: Source | None) -> tupl
     rules += [rule for rule in (TokenLimit.of(host, model), LongAnswer.of(host, model)) if rule is not None]
     if host.name != "local":
         rules += _RAW_UPLOAD
+    if isinstance(host, HostProfile):
+        rules.append(HostKind(host))
     if model in OLD_MODELS:
         rules.append(LeadingSpace())
     if source is not None:
@@ -137,8 +137,9 @@ def _for_host(host: FileRules, model: str | None, source: Source | None) -> tupl
     return tuple(rules)
 
 
-ESSENTIAL: tuple[AnyValidator, ...] = essential_rules()
-"""`essential_rules` of the host `openai`."""
+# For those who run rules by `validate` themselves; no host's data file is read for them.
+ESSENTIAL: tuple[AnyValidator, ...] = (MinimumExamples(), *_ESSENTIAL)
+"""The essential rules, with the numbers that most hosts share."""
 
-DEFAULT: tuple[AnyValidator, ...] = default_rules()
-"""`default_rules` of the host `openai`."""
+DEFAULT: tuple[AnyValidator, ...] = (*ESSENTIAL, *_ADVICE, *_RAW_UPLOAD)
+"""`ESSENTIAL` and the rules that advise, without those that need to know host, model or source."""

@@ -34,6 +34,8 @@ class Ending:
     """Rows that do not end with it."""
     inside: array[int] = field(default_factory=lambda: array("Q"))
     """Rows that end with it and hold it before."""
+    places: array[int] = field(default_factory=lambda: array("Q"))
+    """Where in each of these it stands first."""
 
     @property
     def having(self) -> int:
@@ -86,8 +88,9 @@ def _look(rows: Rows, mark: str, behind: bytes) -> Ending:
         for row, text in enumerate(texts, part.start):
             if not text.endswith(mark):
                 found.without.append(row)
-            elif mark in text[: -len(mark)]:
+            elif (place := text.find(mark, 0, -len(mark))) >= 0:
                 found.inside.append(row)
+                found.places.append(place)
     return found
 
 

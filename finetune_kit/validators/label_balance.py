@@ -36,7 +36,7 @@ class LabelBalance:
         message = f"the most frequent of {len(labels.counts):,} labels has {share:.1%} of the rows"
         always = f"Who always answers with it is right {share:.1%} of the time: compare scores with that."
         if share < self.extreme:
-            yield Issue(self.code, Severity.INFO, message, field=labels.field, hint=always)
+            yield Issue(self.code, Severity.INFO, message, hint=always)
         else:
             hint = f"{always} Add examples of the other labels, or leave out some of this one."
-            yield Issue(self.code, Severity.WARNING, message, field=labels.field, hint=hint)
+            yield Issue(self.code, Severity.WARNING, message, hint=hint)

@@ -30,4 +30,4 @@ class OneClass:
         if labels is not None and len(labels.counts) == 1:
             message = "every row has the same answer"
             hint = "The model would give it to everything: add examples that want another one."
-            yield Issue(self.code, Severity.WARNING, message, field=labels.field, hint=hint)
+            yield Issue(self.code, Severity.WARNING, message, hint=hint)

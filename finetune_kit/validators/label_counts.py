@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from finetune_kit.labels import most_labels
 from finetune_kit.records import ChatExample
-from finetune_kit.rows import Batch
+from finetune_kit.rows import Batch, Rows
 
 _LONGEST_LABEL = 100
+_LONGEST_ANSWER = 10_000  # characters: of longer ones a thousand would fill the memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +22,28 @@ class Labels:
     """In the order in which they first occur."""
     first: Mapping[str, int]
     """The first row of each."""
-    rows: int
-    field: str
-    """Where in an example a label stands."""
+    data: Rows
+    """The set that they are in."""
+
+    @property
+    def rows(self) -> int:
+        """How many rows the set has."""
+        return len(self.data)
+
+    def field(self, label: str) -> str:
+        """Where in its first row a label stands."""
+        return label_field(self.data, self.first[label])
 
     @property
     def short(self) -> bool:
         """Whether all of them are as short as names of classes are; else they are answers that repeat."""
         return all(len(label) <= _LONGEST_LABEL and "\n" not in label.strip() for label in self.counts)
+
+
+def label_field(rows: Rows, row: int) -> str:
+    """Where in a row its label stands."""
+    example = rows[row]
+    return f"messages[{len(example.messages) - 1}].content" if isinstance(example, ChatExample) else "completion"
 
 
 def labels_of(batch: Batch) -> Labels | None:
@@ -43,7 +58,7 @@ def labels_of(batch: Batch) -> Labels | None:
     first: dict[str, int] = {}
     for part in rows.batches():
         answers = answers_of(part)
-        if answers is None:
+        if answers is None or max(map(len, answers), default=0) > _LONGEST_ANSWER:
             return None
         counts.update(answers)
         if len(counts) > most:
@@ -53,7 +68,7 @@ def labels_of(batch: Batch) -> Labels | None:
                 first.setdefault(answer, row)
     if not counts:
         return None
-    labels = Labels(counts, first, len(rows), "completion" if rows.kind == "completion" else "messages[-1].content")
+    labels = Labels(counts, first, rows)
     return labels if rows.kind == "completion" or labels.short else None
 
 

@@ -48,7 +48,7 @@ class LookAlikeLabels:
                 Severity.WARNING,
                 message,
                 row=labels.first[label],
-                field=labels.field,
+                field=labels.field(label),
                 hint='If they mean the same, write them alike: in the file, or by `clean(fixes=["label_spelling"])`.',
                 related=labels.first[likely],
             )

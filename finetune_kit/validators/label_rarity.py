@@ -36,7 +36,7 @@ class RareLabels:
             if times < self.few:
                 message, hint = _told(times)
                 row = labels.first[label]
-                yield Issue(self.code, Severity.WARNING, message, row=row, field=labels.field, hint=hint)
+                yield Issue(self.code, Severity.WARNING, message, row=row, field=labels.field(label), hint=hint)
 
 
 def _told(times: int) -> tuple[str, str]:

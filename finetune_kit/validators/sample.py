@@ -9,6 +9,7 @@ from finetune_kit.records import CompletionExample
 from finetune_kit.rows import Batch
 
 _MOST = 2_000
+_END = 2_000  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +18,6 @@ class Sample:
 
     prompts: list[str]
     completions: list[str]
-    whole: bool
-    """Whether these are all."""
 
     def __len__(self) -> int:
         return len(self.prompts)
@@ -28,12 +27,20 @@ def sample_of(batch: Batch) -> Sample:
     """A sample of the whole set that the batch belongs to; empty where its rows are not prompts and completions."""
     rows = batch.rows
     if rows.kind != "completion":
-        return Sample([], [], whole=False)
+        return Sample([], [])
+    pairs: list[tuple[str, str]] = []
     if len(rows) <= _MOST:
-        parts = list(rows.batches())
-        prompts = [prompt for part in parts for prompt in part.prompts]
-        return Sample(prompts, [completion for part in parts for completion in part.completions], whole=True)
-    # At random, the same each time: equal distances would miss what stands in every third row.
-    picked = [rows[number] for number in sorted(random.Random(0).sample(range(len(rows)), _MOST))]
-    pairs = [(row.prompt, row.completion) for row in picked if isinstance(row, CompletionExample)]
-    return Sample([prompt for prompt, _ in pairs], [completion for _, completion in pairs], whole=False)
+        for part in rows.batches():
+            pairs += zip(map(_ends, part.prompts), map(_ends, part.completions), strict=True)
+    else:
+        # At random, the same each time: equal distances would miss what stands in every third row.
+        for number in sorted(random.Random(0).sample(range(len(rows)), _MOST)):
+            row = rows[number]
+            if isinstance(row, CompletionExample):
+                pairs.append((_ends(row.prompt), _ends(row.completion)))
+    return Sample([prompt for prompt, _ in pairs], [completion for _, completion in pairs])
+
+
+def _ends(text: str) -> str:
+    """A text as it is, or its two ends where it is so long that two thousand would fill the memory."""
+    return text if len(text) <= 2 * _END else f"{text[:_END]}{text[-_END:]}"

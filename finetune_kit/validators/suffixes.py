@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from finetune_kit._quoting import quoted
@@ -38,7 +38,7 @@ class PromptSuffix:
             yield Issue(self.code, Severity.INFO, message, field="prompt", hint=hint)
         message = f"{quoted(ending.mark)} ends the prompts and stands inside this one too"
         hint = "The model cannot tell where the prompt ends: take a separator that no prompt holds."
-        yield from _each(self.code, "prompt", ending.inside if ending.usual else (), message, hint)
+        yield from _inside(self.code, "prompt", ending, message, hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class CompletionSuffix:
         yield from _mixture(self.code, "completion", ending)
         message = f"{quoted(ending.mark)} ends the completions and stands inside this one too"
         hint = "The model's answers would be cut there: take a stop sequence that no completion holds."
-        yield from _each(self.code, "completion", ending.inside if ending.usual else (), message, hint)
+        yield from _inside(self.code, "completion", ending, message, hint)
 
 
 def _mixture(code: str, field: str, ending: Ending) -> Iterator[Issue]:
@@ -73,8 +73,11 @@ def _mixture(code: str, field: str, ending: Ending) -> Iterator[Issue]:
         return
     message = f"the {field} does not end with {quoted(ending.mark)}, as most do"
     hint = f"Let all {field}s end alike, or none: a model that has seen both does not know what to expect."
-    yield from _each(code, field, ending.without, message, hint)
+    for row in ending.without:
+        yield Issue(code, Severity.WARNING, message, row=row, field=field, hint=hint)
 
 
-def _each(code: str, field: str, rows: Iterable[int], message: str, hint: str) -> Iterator[Issue]:
-    return (Issue(code, Severity.WARNING, message, row=row, field=field, hint=hint) for row in rows)
+def _inside(code: str, field: str, ending: Ending, message: str, hint: str) -> Iterator[Issue]:
+    for row, place in zip(ending.inside, ending.places, strict=True) if ending.usual else ():
+        span = (place, place + len(ending.mark))
+        yield Issue(code, Severity.WARNING, message, row=row, field=field, hint=hint, span=span)

@@ -57,8 +57,8 @@ def test_what_ends_sentences_anyway_is_no_mark(ending: str) -> None:
 
 def test_a_separator_that_stands_inside_a_prompt_too_is_named() -> None:
     report = validate(prompts(" ->", "From -> to ->"), [PromptSuffix()])
-    assert [(issue.row, issue.message) for issue in report.warnings] == [
-        (10, "' ->' ends the prompts and stands inside this one too")
+    assert [(issue.row, issue.message, issue.span) for issue in report.warnings] == [
+        (10, "' ->' ends the prompts and stands inside this one too", (4, 7))
     ]
 
 
