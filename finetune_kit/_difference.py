@@ -16,46 +16,47 @@ _LONGEST = 400
 _MOST_STEPS = 60
 _MOST_TOKENS = 300
 """Longer stretches are not compared word by word, which takes quadratic time."""
+_MASK = "•••"
 _TOKEN = re.compile(r"[\u2e80-\u9fff\uac00-\ud7a3]|\w+|\s+|.", re.DOTALL)
 
 Step = tuple[str, str]
 """`=`, `-` or `+`, and the text that stayed, went or came."""
 
 
-def inline_lines(where: str, code: str, before: Example, after: Example | None) -> Iterator[str]:
-    """The row's place, then each part that differs with its changes marked in it."""
+def inline_lines(where: str, code: str, before: Example, after: Example | None, *, hidden: bool) -> Iterator[str]:
+    """The row's place, then each part that differs with its changes marked; what went is masked if `hidden`."""
     if after is None:
         yield f"{where} ({code}): dropped"
-        yield from (f"  - {name}: {_printable(_cut(text))}" for name, text in _parts(before).items())
+        yield from (f"  - {name}: {_printable(_gone(text, hidden=hidden))}" for name, text in _parts(before).items())
         return
     yield f"{where} ({code}):"
     marks = {"=": ("", ""), "-": ("[-", "-]"), "+": ("{+", "+}")}
     for name, old, new in _differing(before, after):
-        told = [f"{marks[kind][0]}{_printable(text)}{marks[kind][1]}" for kind, text in _shortened(_steps(old, new))]
+        told = [f"{marks[kind][0]}{_printable(text)}{marks[kind][1]}" for kind, text in _shown(old, new, hidden=hidden)]
         yield f"    {name}: {''.join(told)}"
 
 
-def unified_lines(where: str, code: str, before: Example, after: Example | None) -> Iterator[str]:
+def unified_lines(where: str, code: str, before: Example, after: Example | None, *, hidden: bool) -> Iterator[str]:
     """The row's place in two lines as in a patch, then what was there with - and what is there with +."""
     yield f"--- {where}"
     yield f"+++ {'dropped' if after is None else where} ({code})"
     if after is None:
-        yield from (f"-{name}: {_printable(_cut(text))}" for name, text in _parts(before).items())
+        yield from (f"-{name}: {_printable(_gone(text, hidden=hidden))}" for name, text in _parts(before).items())
         return
     for name, old, new in _differing(before, after):
-        steps = list(_shortened(_steps(old, new)))
+        steps = _shown(old, new, hidden=hidden)
         for sign in "-+":
             text = "".join(text for kind, text in steps if kind in ("=", sign))
             if (new if sign == "+" else old) is not None:
                 yield f"{sign}{name}: {_printable(text)}"
 
 
-def as_html(before: Example, after: Example | None) -> str:
+def as_html(before: Example, after: Example | None, *, hidden: bool) -> str:
     """What went in `<del>`, what came in `<ins>`."""
     if after is None:
-        parts = [(name, [("-", _cut(text))]) for name, text in _parts(before).items()]
+        parts = [(name, [("-", _gone(text, hidden=hidden))]) for name, text in _parts(before).items()]
     else:
-        parts = [(name, list(_shortened(_steps(old, new)))) for name, old, new in _differing(before, after)]
+        parts = [(name, _shown(old, new, hidden=hidden)) for name, old, new in _differing(before, after)]
     tags = {"=": ("", ""), "-": ("<del>", "</del>"), "+": ("<ins>", "</ins>")}
     return "<br>".join(
         f"{escape(name)}: "
@@ -101,6 +102,11 @@ def _differing(before: Example, after: Example) -> Iterator[tuple[str, str | Non
             yield name, old.get(name), new.get(name)
 
 
+def _shown(old: str | None, new: str | None, *, hidden: bool) -> list[Step]:
+    """The steps as they are to be read."""
+    return list(_shortened(_steps(old, new), hidden=hidden))
+
+
 def _steps(old: str | None, new: str | None) -> list[Step]:
     """How to come from one text to the other."""
     if old is None or new is None:
@@ -126,20 +132,24 @@ def _common(first: Sequence[str], second: Sequence[str]) -> int:
     return next((place for place, (one, other) in enumerate(pairs) if one != other), min(len(first), len(second)))
 
 
-def _shortened(steps: Sequence[Step]) -> Iterator[Step]:
+def _shortened(steps: Sequence[Step], *, hidden: bool) -> Iterator[Step]:
     """What stayed, only near what did not."""
     for place, (kind, text) in enumerate(steps):
         if place == _MOST_STEPS:
             yield "=", "…"
             return
         if kind != "=":
-            yield kind, _cut(text)
+            yield kind, _gone(text, hidden=hidden) if kind == "-" else _cut(text)
         elif len(text) <= 2 * _CONTEXT + 1:
             yield kind, text
         else:
             head = text[:_CONTEXT] if place else ""
             tail = text[-_CONTEXT:] if place < len(steps) - 1 else ""
             yield kind, f"{head}…{tail}"
+
+
+def _gone(text: str, *, hidden: bool) -> str:
+    return _MASK if hidden else _cut(text)
 
 
 def _cut(text: str) -> str:

@@ -23,6 +23,8 @@ DataT = TypeVar("DataT")
 _SHOWN = 20
 _SIZE_BYTES = 8
 _DROPPED = 1
+# What these rules find must not be read in a log or over a shoulder; the changes themselves hold it.
+_SENSITIVE = frozenset({"personal_data", "secret"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,11 @@ class Change:
     before: Example
     after: Example | None
     """None where the row was dropped."""
+
+    @property
+    def is_sensitive(self) -> bool:
+        """Whether what went is masked where the change is shown."""
+        return self.code in _SENSITIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,17 +208,17 @@ class ChangeLog(Generic[DataT]):
         """The first changes as text, each row by its file and line, and how many more there are.
 
         `code` shows only one rule's. Inline marks `[-what went-]` and `{+what came+}`; unified gives lines with - or +.
+        What was personal or secret is masked.
         """
         lines_of = {"inline": inline_lines, "unified": unified_lines}.get(form)
         if lines_of is None:
             raise ParameterError(f"form={form!r}: there are 'inline' and 'unified'.", parameter="form")
         self._check_code(code)
         shown = whole_number("limit", limit, 0)
-        lines = [
-            line
-            for change in islice(self._of(code), shown)
-            for line in lines_of(str(change.origin), change.code, change.before, change.after)
-        ]
+        lines: list[str] = []
+        for change in islice(self._of(code), shown):
+            where, hidden = str(change.origin), change.is_sensitive
+            lines += lines_of(where, change.code, change.before, change.after, hidden=hidden)
         if (more := self._times(code) - shown) > 0:
             lines.append(f"… and {counted(more, 'more change')}; limit={limit} shows this many.")
         return "\n".join(lines)
@@ -241,7 +248,7 @@ class ChangeLog(Generic[DataT]):
         counts = "".join(f"<li>{escape(str(rule))}</li>" for rule in self.by_rule if rule.changed or rule.dropped)
         rows = "".join(
             f"<tr><td>{escape(str(change.origin))}</td><td>{escape(change.code)}</td>"
-            f"<td>{as_html(change.before, change.after)}</td></tr>"
+            f"<td>{as_html(change.before, change.after, hidden=change.is_sensitive)}</td></tr>"
             for change in islice(self, _SHOWN)
         )
         more = f"<p>… and {counted(len(self) - _SHOWN, 'more change')}.</p>" if len(self) > _SHOWN else ""

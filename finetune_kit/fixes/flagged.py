@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import cast
 
 from finetune_kit.errors import ParameterError
 from finetune_kit.rows import Rows
@@ -21,7 +22,8 @@ class DropFlagged:
     description = "drop the rows that the rule names"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.rule, Validator | SetValidator) or isinstance(self.rule, type):
+        rule = cast("object", self.rule)  # most people run no type checker
+        if not isinstance(rule, Validator | SetValidator) or isinstance(rule, type):
             raise ParameterError(f"{self.rule!r} is not a rule. Pass one such as NearDuplicates().", parameter="rule")
 
     @property

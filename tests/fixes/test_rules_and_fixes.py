@@ -16,7 +16,7 @@ from finetune_kit.dataset import Dataset
 from finetune_kit.errors import ParameterError
 from finetune_kit.fixes import NAMED, SAFE, AnyFix, DropFlagged, RedactPersonalData, RedactSecrets, StripPrefix
 from finetune_kit.records import ChatExample, CompletionExample, Example, Message
-from finetune_kit.validators import Contradictions, NearDuplicates, row_validator
+from finetune_kit.validators import Contradictions, NearDuplicates, Secrets, row_validator
 from tests.rows_of import PAIRS
 
 PACKAGE = Path(finetune_kit.__file__).parent
@@ -38,11 +38,10 @@ def promises(path: Path) -> Iterator[str]:
                 else [(target, node.value)]
             )
             constants.update((name.id, value) for name, value in pairs if isinstance(name, ast.Name))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            for keyword in node.keywords:
-                if keyword.arg == "fix":
-                    yield from texts_in(keyword.value, constants)
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    for keyword in (keyword for call in calls for keyword in call.keywords):
+        if keyword.arg == "fix":
+            yield from texts_in(keyword.value, constants)
 
 
 def texts_in(value: ast.expr, constants: dict[str, ast.expr]) -> Iterator[str]:
@@ -132,6 +131,16 @@ def test_people_and_accounts_become_words_and_all_else_stays() -> None:
     assert after == CompletionExample(
         "I am Li Lei ([e-mail address], [phone number]), card [payment card number]; ask support@shop.com.", "ok"
     )
+
+
+@pytest.mark.parametrize("fix", ["redact_secrets", DropFlagged(Secrets())])
+def test_what_was_secret_is_shown_to_nobody(fix: Any) -> None:
+    log = Dataset.from_records([*PAIRS, ("my token", f"it is {TOKEN}")]).clean(fixes=[fix]).changes
+    assert len(log) == 1
+    for shown in (log.diff(), log.diff(form="unified"), log._repr_html_(), log.summary(), repr(log)):
+        assert TOKEN not in shown
+    assert "•••" in log.diff()
+    assert TOKEN in str(next(iter(log)).before)
 
 
 def test_a_private_key_goes_as_a_whole() -> None:
