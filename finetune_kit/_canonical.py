@@ -25,6 +25,8 @@ from finetune_kit.records import (
     Kind,
     Message,
     PreferenceExample,
+    chat_examples,
+    completion_examples,
     turns_of,
 )
 
@@ -157,14 +159,21 @@ def unpack(kind: Kind, record: bytes) -> Example:
     return _example(kind, loads(content), loads(rest) if rest else _NOTHING)
 
 
-def unpack_many(kind: Kind, records: Sequence[bytes]) -> list[Example]:
-    """The examples that were packed, faster than one by one where they have no metadata."""
-    if any(not record.endswith(b"\n") for record in records):
+def unpack_many(kind: Kind, records: Sequence[bytes]) -> Sequence[Example]:
+    """The examples that were packed, several times as fast as one by one."""
+    parts = [record.partition(b"\n") for record in records]
+    rests = [rest for _, _, rest in parts]
+    if any(rest.startswith(_EXACT) for rest in rests):
         return [unpack(kind, record) for record in records]
-    found: list[Any] = orjson.loads(b"[" + b",".join(records) + b"]")
+    found: list[Any] = orjson.loads(b"[" + b",".join([content for content, _, _ in parts]) + b"]")
+    metadata: list[Mapping[str, JsonValue]] = [_NOTHING] * len(found)
+    if any(rests):
+        metadata = [orjson.loads(rest) if rest else _NOTHING for rest in rests]
     if kind == "completion":
-        return [CompletionExample(data["prompt"], data["completion"]) for data in found]
-    return [_example(kind, data, _NOTHING) for data in found]
+        return completion_examples([data["prompt"] for data in found], [data["completion"] for data in found], metadata)
+    if kind == "chat":
+        return chat_examples([data.pop("messages") for data in found], found, metadata)
+    return [_example(kind, data, more) for data, more in zip(found, metadata, strict=True)]
 
 
 def unpack_pairs(contents: bytes) -> list[dict[str, str]]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import repeat
-from typing import Any, ClassVar, Literal, TypeAlias
+from itertools import islice, repeat
+from typing import Any, ClassVar, Literal, TypeAlias, TypeVar, cast
 
 JsonValue: TypeAlias = "str | int | float | bool | list[JsonValue] | dict[str, JsonValue] | None"
 Kind: TypeAlias = Literal["completion", "chat", "preference"]
 Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool", "function"]
+
+T = TypeVar("T")
 
 _NO_METADATA: Mapping[str, JsonValue] = {}
 
@@ -32,24 +34,6 @@ class CompletionExample:
     def content(self) -> dict[str, JsonValue]:
         """What is trained on, as the JSON object that hosts take."""
         return {"prompt": self.prompt, "completion": self.completion}
-
-
-_SET_PROMPT, _SET_COMPLETION, _SET_METADATA = (
-    vars(CompletionExample)[name].__set__ for name in ("prompt", "completion", "metadata")
-)
-
-
-def completion_examples(prompts: Sequence[str], completions: Sequence[str]) -> list[CompletionExample]:
-    """Many examples without metadata, in half the time that their constructor takes."""
-    examples: list[Any] = list(map(object.__new__, repeat(CompletionExample, len(prompts))))
-    # One call of a slot's own setter for each field, from C: a frozen dataclass takes five from Python.
-    for setter, values in (
-        (_SET_PROMPT, prompts),
-        (_SET_COMPLETION, completions),
-        (_SET_METADATA, repeat(_NO_METADATA)),
-    ):
-        deque(map(setter, examples, values), maxlen=0)
-    return examples
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +99,38 @@ class PreferenceExample:
             "preferred_output": [message.as_json() for message in self.preferred],
             "non_preferred_output": [message.as_json() for message in self.non_preferred],
         }
+
+
+def completion_examples(
+    prompts: Sequence[str], completions: Sequence[str], metadata: Iterable[Mapping[str, JsonValue]] | None = None
+) -> list[CompletionExample]:
+    """Many examples, in half the time that their constructor takes."""
+    more = repeat(_NO_METADATA) if metadata is None else metadata
+    return _made(CompletionExample, prompt=prompts, completion=completions, metadata=more)
+
+
+def chat_examples(
+    turns: Sequence[list[dict[str, Any]]],
+    more: Sequence[Mapping[str, JsonValue]],
+    metadata: Iterable[Mapping[str, JsonValue]],
+) -> list[ChatExample]:
+    """Many conversations, from their messages as JSON objects, which are taken apart."""
+    objects = [turn for row in turns for turn in row]
+    roles = [turn.pop("role") for turn in objects]
+    contents = [turn.pop("content", None) for turn in objects]
+    messages = iter(_made(Message, role=roles, content=contents, more=objects))
+    parted = [tuple(islice(messages, len(row))) for row in turns]
+    return _made(ChatExample, messages=parted, more=more, metadata=metadata)
+
+
+def _made(kind: type[T], **columns: Iterable[object]) -> list[T]:
+    setters = [(vars(kind)[name].__set__, values) for name, values in columns.items()]
+    length = len(cast("Sequence[object]", next(iter(columns.values()))))
+    made: list[Any] = list(map(object.__new__, repeat(kind, length)))
+    # One call of a slot's own setter for each field, from C: a frozen dataclass takes five from Python.
+    for setter, values in setters:
+        deque(map(setter, made, values), maxlen=0)
+    return made
 
 
 Example: TypeAlias = CompletionExample | ChatExample | PreferenceExample

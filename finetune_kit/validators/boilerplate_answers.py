@@ -6,10 +6,9 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from finetune_kit.records import Example
 from finetune_kit.rows import Batch
 from finetune_kit.validators.issue import Issue, Severity
-from finetune_kit.validators.texts import answers_of
+from finetune_kit.validators.texts import answers_in, answers_of
 
 _SPACE = " \t\r\n\u3000"
 _BUT = r"(?:just |only |merely )"
@@ -105,17 +104,13 @@ def _judge(batch: Batch, row: int) -> Iterator[tuple[str, str, tuple[int, int]]]
 
 def _candidates(batch: Batch) -> list[int]:
     if batch.kind == "completion":
-        places = [place for place, text in enumerate(batch.completions) if text[:2] in _FIRST and _opens(text)]
+        texts = batch.completions
+        rows = [batch.start + place for place, text in enumerate(texts) if text[:2] in _FIRST and _opens(text)]
     else:
-        places = [place for place, example in enumerate(batch.examples) if _one_opens(example)]
-    rows = [batch.start + place for place in places]
+        rows = [row for row, text in answers_in(batch) if text[:2] in _FIRST and _opens(text)]
     if _AI in batch.marks:
         rows += batch.raw.rows(_AI_BYTES)
     return sorted(set(rows)) if rows else rows
-
-
-def _one_opens(example: Example) -> bool:
-    return any(text[:2] in _FIRST and _opens(text) for _, text in answers_of(example))
 
 
 def _opens(text: str) -> bool:

@@ -43,7 +43,20 @@ def answers_of(example: Example) -> list[tuple[str, str]]:
 
 def last_answers(batch: Batch) -> Sequence[str]:
     """The answer that ends each row; nothing where there is none."""
-    return batch.completions if batch.kind == "completion" else list(map(_last_answer, batch.examples))
+    if batch.kind == "completion":
+        return batch.completions
+    last = [turns[-1] if turns else None for turns in map(_answering, batch.examples)]
+    return [turn.text if turn is not None and turn.role == "assistant" else "" for turn in last]
+
+
+def answers_in(batch: Batch) -> list[tuple[int, str]]:
+    """The number of the row and the text of each answer in conversations that the model learns."""
+    return [
+        (row, turn.text)
+        for row, example in enumerate(batch.examples, batch.start)
+        for turn in _answering(example)
+        if turn.role == "assistant"
+    ]
 
 
 def without_code(text: str) -> str:
@@ -55,13 +68,11 @@ def _blank(found: re.Match[str]) -> str:
     return " " * len(found.group())
 
 
-def _last_answer(example: Example) -> str:
-    turns: tuple[Message, ...] = ()
+def _answering(example: Example) -> tuple[Message, ...]:
+    """The messages among which the answers are."""
     if isinstance(example, ChatExample):
-        turns = example.messages
-    elif isinstance(example, PreferenceExample):
-        turns = example.preferred
-    return turns[-1].text if turns and turns[-1].role == "assistant" else ""
+        return example.messages
+    return example.preferred if isinstance(example, PreferenceExample) else ()
 
 
 def _beside_content(message: Message) -> Iterator[tuple[str, str]]:
