@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from finetune_kit.dataset import Dataset
+from finetune_kit.dataset import Dataset, Split
 from finetune_kit.errors import ParameterError
 from finetune_kit.hosts import file_rules
+from finetune_kit.records import CompletionExample
 from finetune_kit.rows import Batch
-from finetune_kit.validators import DEFAULT, ESSENTIAL, default_rules, essential_rules
-from tests.rows_of import PAIRS, many
+from finetune_kit.validators import DEFAULT, ESSENTIAL, AnyValidator, default_rules, essential_rules, validate
+from tests.rows_of import PAIRS, completions, many, rows_of
 
 
 def test_every_rule_has_a_code_of_its_own() -> None:
@@ -55,3 +58,39 @@ def test_what_several_rules_ask_of_a_batch_is_made_once() -> None:
     [batch] = many(3).batches()
     assert batch.view(lengths) is batch.view(lengths)
     assert made == [0]
+
+
+@pytest.mark.parametrize("rule", default_rules("azure", model="davinci"), ids=lambda rule: rule.code)
+def test_every_rule_shows_a_bad_and_a_good_example(rule: AnyValidator) -> None:
+    words = type(rule).__doc__ or ""
+    assert "Bad:" in words
+    assert "Good:" in words
+
+
+def test_what_is_said_of_a_set_as_a_whole_is_said_of_the_training_set() -> None:
+    """Two held-out rows are no reason to warn of few examples or of labels with one row."""
+    alone = Dataset.from_records(PAIRS)
+    split = Split(alone, Dataset.from_records([("Where is it?", "track"), ("I want my money", "refund")]))
+    assert split.validate().counts == alone.validate().counts
+
+
+def test_held_out_rows_are_checked_one_by_one_all_the_same() -> None:
+    split = Split(Dataset.from_records(PAIRS), Dataset.from_records([("Where is it?", " ")]))
+    assert split.validate().counts["empty_completion"] == 1
+
+
+TEXTS = st.text(st.characters(codec="utf-8") | st.sampled_from('\n ->#:\\"\u3000'), max_size=30)
+METADATA = st.dictionaries(TEXTS, st.none() | st.integers() | TEXTS | st.lists(TEXTS, max_size=2), max_size=3)
+
+
+@given(st.lists(st.builds(CompletionExample, TEXTS, TEXTS, METADATA), max_size=20))
+def test_no_rule_raises_whatever_the_texts_are(examples: list[CompletionExample]) -> None:
+    report = validate(rows_of(examples), default_rules("azure", model="davinci"))
+    assert "validator_failed" not in report.counts
+
+
+def test_texts_of_a_megabyte_are_checked_like_any_others() -> None:
+    long = "Where is my parcel? " * 50_000
+    report = validate(completions(*((f"{long}{number} ->", f"{long}{number} END") for number in range(12))), DEFAULT)
+    assert "validator_failed" not in report.counts
+    assert report.counts["prepared"] == 1

@@ -311,6 +311,45 @@ def test_peer_takes_the_last_word_of_every_question_for_a_separator(tmp_path: Pa
     assert "All prompts end with suffix ` open?`" in ask_peer(write_jsonl(tmp_path / "a.jsonl", ANSWERED)).said
 
 
+def with_a_truth_value(path: Path) -> Path:
+    lines = write_jsonl(path, ANSWERED).read_text(encoding="utf-8")
+    path.write_text(f'{lines}{{"prompt": "Is it open today?", "completion": true}}\n', encoding="utf-8")
+    return path
+
+
+def test_a_truth_value_is_no_text_and_is_named(tmp_path: Path) -> None:
+    rows, report = read(with_a_truth_value(tmp_path / "a.jsonl"))
+    assert rows == ANSWERED
+    [error] = report.errors
+    assert (error.code, error.origin and error.origin.line) == ("wrong_type", 13)
+
+
+@NEEDS_PEER
+def test_peer_makes_a_python_word_of_it(tmp_path: Path) -> None:
+    peer = ask_peer(with_a_truth_value(tmp_path / "a.jsonl"))
+    assert peer.rows is not None
+    assert peer.rows[-1][1].strip() == "True"
+
+
+def with_another_column(path: Path) -> Path:
+    path.write_text("".join(["prompt,completion,shop\n", *(f"{a},{b},main\n" for a, b in ANSWERED)]), encoding="utf-8")
+    return path
+
+
+def test_another_column_is_told_and_kept(tmp_path: Path) -> None:
+    data = Dataset.from_file(with_another_column(tmp_path / "a.csv"))
+    assert [issue.message for issue in of_code(data.validate(), "extra_columns")] == [
+        "1 column is not trained on: 'shop'"
+    ]
+    assert {str(example.metadata["shop"]) for example in data} == {"main"}
+
+
+@NEEDS_PEER
+def test_peer_drops_it_and_warns_that_its_name_is_in_its_name(tmp_path: Path) -> None:
+    peer = ask_peer(with_another_column(tmp_path / "a.csv"))
+    assert "WARNING: Some of the additional columns/keys contain `shop` in their name" in peer.said
+
+
 # where there is no trap, both judge alike
 
 LABELLED: Pairs = [
