@@ -11,7 +11,7 @@ from functools import cache, cached_property
 from itertools import compress
 from typing import Any, Self, cast, overload
 
-from finetune_kit._arguments import checked_seed, string
+from finetune_kit._arguments import checked_seed, string, whole_number
 from finetune_kit._constructors import Constructors
 from finetune_kit._limits import checked_hyperparameters, checked_suffix
 from finetune_kit._quoting import counted
@@ -31,12 +31,14 @@ from finetune_kit.job import FineTuneJob
 from finetune_kit.labels import closed_labels
 from finetune_kit.leaks import LeakReport, leak_report
 from finetune_kit.metering import Meter, meter
+from finetune_kit.preview import Preview, preview
 from finetune_kit.readers import ReadResult
 from finetune_kit.records import CompletionExample, Example, Kind
 from finetune_kit.repeats import repeated_rows
 from finetune_kit.rows import Rows, Source
 from finetune_kit.splitters import EarlierSides, SplitIndices, Splitter
 from finetune_kit.templates import PromptTemplate
+from finetune_kit.tokens import TEXTS
 from finetune_kit.transforms import concat_rows, filter_rows, map_rows, sample_rows
 from finetune_kit.validators import (
     AnyValidator,
@@ -266,6 +268,12 @@ class Dataset(Constructors):
         rules = (*default_rules(host, model=model, source=self._source), *installed_rules())
         return validate(self._rows, rules, source=self._source, host=host)
 
+    def preview(
+        self, n: int = 3, *, model: str | None = None, host: str | None = None, backend: Backend | None = None
+    ) -> Preview:
+        """`Split.preview` of all examples, as if they were the training set."""
+        return Split(self).preview(n, model=model, host=host, backend=backend)
+
     def token_counts(
         self,
         model: str,
@@ -427,6 +435,24 @@ class Split:
     def _held_out(self) -> list[tuple[str, Dataset]]:
         sides = (("validation", self.validation), ("test", self.test))
         return [(name, side) for name, side in sides if side is not None]
+
+    def preview(
+        self, n: int = 3, *, model: str | None = None, host: str | None = None, backend: Backend | None = None
+    ) -> Preview:
+        """Show of the first `n` training examples what would be trained on, and what only read.
+
+        Prompts and completions stand in the template that `train` would choose. With `model`, each of its tokens is
+        told from the next, where its tokenizer is at hand.
+        """
+        template = self._template(None)
+        found = None if model is None else meter(model, self.training.kind, host=host, backend=backend)
+        return preview(
+            self.training.rows,
+            TEXTS if found is None else found.tokens,
+            n=whole_number("n", n, 1),
+            template=template if found is None or found.templated else None,
+            notes=() if found is None else found.notes,
+        )
 
     def estimate_cost(
         self,

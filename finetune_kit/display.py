@@ -13,6 +13,7 @@ from finetune_kit._extras import installed
 from finetune_kit.backends import Event
 from finetune_kit.evaluation import Evaluation
 from finetune_kit.job import FineTuneJob
+from finetune_kit.preview import Preview
 from finetune_kit.validators import Report
 
 _PLAIN_SECONDS = 5.0
@@ -45,6 +46,10 @@ class Display(Protocol):
 
     def report(self, report: Report) -> None:
         """Show a data report."""
+        ...
+
+    def preview(self, preview: Preview) -> None:
+        """Show what examples are trained on."""
         ...
 
     def progress(self, what: str, share: float) -> None:
@@ -88,6 +93,9 @@ class PlainDisplay:
 
     def report(self, report: Report) -> None:
         self._write(report.summary())
+
+    def preview(self, preview: Preview) -> None:
+        self._write(preview.plain())
 
     def progress(self, what: str, share: float) -> None:
         if share >= 1 or time.monotonic() >= self._next_line:
@@ -144,6 +152,12 @@ class RichDisplay:
     def report(self, report: Report) -> None:
         colour = "green" if report.ok and not report.warnings else "yellow" if report.ok else "red"
         self._console.print(f"[{colour}]{_escaped(report.summary())}")
+
+    def preview(self, preview: Preview) -> None:
+        from rich.text import Text
+
+        colours = self._console.color_system is not None
+        self._console.print(Text.from_ansi(preview.coloured()) if colours else _escaped(preview.plain()))
 
     def progress(self, what: str, share: float) -> None:
         if not self._console.is_terminal:

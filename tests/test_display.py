@@ -60,6 +60,12 @@ def test_report_is_shown(screen: Display, capsys: pytest.CaptureFixture[str]) ->
     assert "empty_completion" in capsys.readouterr().out
 
 
+def test_preview_is_shown(screen: Display, capsys: pytest.CaptureFixture[str]) -> None:
+    screen.preview(Dataset.from_records([("where [bold]is it", "he\x1b[31mre")]).preview(1))
+    shown = capsys.readouterr().out
+    assert "where [bold]is it ->⟦ he\\x1b[31mre⏎" in shown
+
+
 def test_plain_progress_is_sparing(capsys: pytest.CaptureFixture[str]) -> None:
     screen = PlainDisplay()
     for share in range(100):

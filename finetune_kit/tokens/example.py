@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 from finetune_kit.records import CompletionExample, Example, Kind
+from finetune_kit.tokens.estimate import Estimate
 from finetune_kit.tokens.layout import as_conversation, layout
 from finetune_kit.tokens.span import Span
 from finetune_kit.tokens.vocabulary import Tokenizer, tokenizer
@@ -136,3 +137,7 @@ class HostedTokens:
             example = as_conversation(example)
         around = _TOOL_TOKENS.get(self.tokenizer.encoding or "", _OTHER_TOOL_TOKENS)
         return layout(example, tool_tokens=around)
+
+
+TEXTS = HostedTokens(Estimate(None))
+"""For any model: spans are whole texts, counts are estimates."""
