@@ -94,7 +94,8 @@ class Store:
     def __init__(self, mapped: mmap.mmap | None, offsets: array[int]) -> None:
         self._mapped = mapped
         self._offsets = offsets
-        self._forget()
+        self._low, self._high = offsets[-1], 0
+        self._reads, self._read_bytes = 0, 0
 
     def __len__(self) -> int:
         return len(self._offsets) - 1
@@ -178,4 +179,4 @@ class Store:
 
     def _forget(self) -> None:
         self._low, self._high = self._offsets[-1], 0
-        self._reads = self._read_bytes = 0
+        self._reads, self._read_bytes = 0, 0

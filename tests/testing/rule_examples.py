@@ -93,17 +93,37 @@ EXAMPLES: dict[str, Examples] = {
     "chat_roles": Examples([chat(("user", "hi")), chat(("bot", "hi"), ("assistant", "yes"))], [TALK, CALLED, SOUND]),
     "message_weight": Examples([talk_with(weight=0.5), talk_with(weight=0)], [TALK, talk_with(weight=1)]),
     "message_name": Examples([talk_with(name="Ann Miller"), talk_with(name=3)], [TALK, talk_with(name="Ann_Miller")]),
-    "reserved_token": Examples([chat(("user", "hi"), ("assistant", "yes<|endoftext|>"))], [TALK]),
+    "reserved_token": Examples(
+        [chat(("user", "hi"), ("assistant", "yes<|endoftext|>")), chat(("user", "hi"), ("assistant", "yes<|im_end|>"))],
+        [TALK],
+    ),
     "content_part": Examples(
-        [chat(("user", [{"type": "input_audio", "input_audio": {}}]), ("assistant", "yes"))], [TALK, SEEN]
+        [
+            chat(("user", [{"type": "input_audio", "input_audio": {}}]), ("assistant", "yes")),
+            chat(
+                ("user", "hi"),
+                ("assistant", {"tool_calls": [CALL]}),
+                ("tool", {"content": [{"type": "text", "text": "yes"}], "tool_call_id": "a"}),
+                ("assistant", "It is."),
+                tools=[TOOL],
+            ),
+        ],
+        [TALK, SEEN],
     ),
     "image_part": Examples(
-        [chat(("user", [{"type": "image_url", "image_url": {"url": "C:/chart.gif"}}]), ("assistant", "yes"))],
+        [
+            chat(("user", [{"type": "image_url", "image_url": {"url": url}}]), ("assistant", "yes"))
+            for url in ("C:/chart.gif", "data:image/jpeg;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAAAA")
+        ],
         [TALK, SEEN],
     ),
     "image_limit": Examples([[SEEN, SEEN, SEEN]], [[SEEN, SEEN, TALK, TALK]], ImageLimits(most=2)),
     "tool_definition": Examples(
-        [chat(("user", "hi"), ("assistant", "yes"), tools=[{"name": "get weather"}])], [TALK, CALLED]
+        [
+            chat(("user", "hi"), ("assistant", "yes"), tools=[{"name": "get weather"}]),
+            chat(("user", "hi"), ("assistant", "yes"), tools=[TOOL, TOOL]),
+        ],
+        [TALK, CALLED],
     ),
     "tool_calls": Examples(
         [
