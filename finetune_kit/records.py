@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, repeat
 from typing import Any, ClassVar, Literal, TypeAlias, TypeVar, cast
@@ -124,11 +124,11 @@ def chat_examples(
 
 
 def _made(kind: type[T], **columns: Iterable[object]) -> list[T]:
-    setters = [(vars(kind)[name].__set__, values) for name, values in columns.items()]
     length = len(cast("Sequence[object]", next(iter(columns.values()))))
-    made: list[Any] = list(map(object.__new__, repeat(kind, length)))
+    made: list[T] = list(map(object.__new__, repeat(kind, length)))
     # One call of a slot's own setter for each field, from C: a frozen dataclass takes five from Python.
-    for setter, values in setters:
+    for name, values in columns.items():
+        setter: Callable[[T, object], None] = vars(kind)[name].__set__
         deque(map(setter, made, values), maxlen=0)
     return made
 

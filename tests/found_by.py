@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
-from finetune_kit.records import ChatExample, CompletionExample, Message
+from finetune_kit.records import ChatExample, CompletionExample, JsonValue, Message
 from finetune_kit.rows import Rows
 from finetune_kit.validators import Issue, validate
 from finetune_kit.validators.protocols import AnyValidator
@@ -48,6 +48,6 @@ def in_conversations(texts: Sequence[str]) -> Rows:
     return chats(*(_asked([{"type": "text", "text": text}]) if len(text) % 2 else _asked(text) for text in texts))
 
 
-def _asked(content: object) -> ChatExample:
-    user = Message("user", content)  # type: ignore[arg-type]
+def _asked(content: str | list[JsonValue]) -> ChatExample:
+    user = Message("user", content)
     return ChatExample((user, Message("assistant", "It is so.")))
