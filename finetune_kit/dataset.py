@@ -41,6 +41,7 @@ from finetune_kit.templates import PromptTemplate
 from finetune_kit.tokens import TEXTS
 from finetune_kit.transforms import concat_rows, filter_rows, map_rows, sample_rows
 from finetune_kit.validators import (
+    LEAK_CODES,
     AnyValidator,
     MinimumExamples,
     Report,
@@ -336,7 +337,7 @@ class Dataset(Constructors):
             notes=sides.notes,
         )
 
-    def _earlier_sides(self, previous: Split | SplitIndices) -> EarlierSides:
+    def _earlier_sides(self, previous: object) -> EarlierSides:
         if isinstance(previous, Split):
             held_out = (None if side is None else side.rows for side in (previous.validation, previous.test))
             return EarlierSides(previous.training.rows, *held_out)
@@ -424,10 +425,10 @@ class Split:
             shared = Report.collect(check_disjoint(self.training.rows, side.rows))
             report = report.merge(side.validate(held_out)).merge(shared)
             if name == "validation":
-                leaks = LeakReport(
-                    exact=shared.counts.get("leak", 0),
-                    shared_prompts=shared.counts.get("shared_prompt", 0),
-                    validation_rows=len(side),
+                leaks = LeakReport.of_counts(
+                    {kind: shared.counts.get(code, 0) for kind, code in LEAK_CODES.items()},
+                    self.training.rows,
+                    side.rows,
                 )
         return report, leaks
 

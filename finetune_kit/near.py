@@ -24,12 +24,11 @@ from hashlib import blake2b
 from itertools import chain, repeat
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-import orjson
-
+from finetune_kit._asked import asked_and_answered
 from finetune_kit.errors import ParameterError
-from finetune_kit.records import CompletionExample, Example, Message, PreferenceExample
+from finetune_kit.records import Example
 from finetune_kit.repeats import repeated
-from finetune_kit.rows import BATCH_ROWS, NOTHING_ASKED, Batch, Rows
+from finetune_kit.rows import NOTHING_ASKED, Batch, Rows
 
 By: TypeAlias = Literal["content", "prompt"]
 
@@ -92,6 +91,11 @@ def searched_by_default(*parts: Rows) -> bool:
     if sum(map(len, parts)) > NEAR_ROWS:
         return False
     return sum(chain.from_iterable(part.content_lengths() for part in parts)) <= NEAR_BYTES
+
+
+def batches_of(rows: Rows) -> Iterable[Batch]:
+    """The rows, small sets at once."""
+    return [Batch(rows, range(len(rows)))] if searched_by_default(rows) else rows.batches()
 
 
 def near_pairs(rows: Rows, *, threshold: float = THRESHOLD, by: By = "content") -> list[Near]:
@@ -176,41 +180,6 @@ class Ties:
             parents[number] = root
             number = above
         return root
-
-
-# texts
-
-
-def _said(messages: Iterable[Message]) -> str | None:
-    """What the messages say; None where some of it is no text."""
-    texts: list[str] = []
-    for message in messages:
-        content = message.content
-        if isinstance(content, list) and not all(isinstance(part, dict) and "text" in part for part in content):
-            return None
-        texts.append(message.text)
-        texts += (_as_text(message.more[calls]) for calls in ("tool_calls", "function_call") if calls in message.more)
-    return "\n".join(texts)
-
-
-def _as_text(value: object) -> str:
-    try:
-        return orjson.dumps(value).decode()
-    except TypeError:  # numbers beyond 64 bits
-        return repr(value)
-
-
-def _asked_and_answered(example: Example) -> tuple[str, str]:
-    """Two texts; nothing where a part of the example is no text. What a system message says is its form, not asked."""
-    if isinstance(example, CompletionExample):
-        return example.prompt, example.completion
-    if isinstance(example, PreferenceExample):
-        before, after = example.messages, (*example.preferred, *example.non_preferred)
-    else:
-        before, after = example.messages[:-1], example.messages[-1:]
-    asked = _said(message for message in before if message.role not in {"system", "developer"})
-    answered = _said(after)
-    return ("", "") if asked is None or answered is None else (asked, answered)
 
 
 # word pairs
@@ -364,7 +333,7 @@ class _Search:
         return (first, row) if row < len(first) else (self._parts[1], row - len(first))
 
     def _compared(self, example: Example, *, nothing_asked: bool) -> tuple[str, ...]:
-        asked, answered = _asked_and_answered(example)
+        asked, answered = asked_and_answered(example)
         if self._by == "content":
             return asked, answered
         return (answered if nothing_asked else asked,)
@@ -379,10 +348,9 @@ class _Search:
 
     def _sketch(self, rows: Rows) -> None:
         add, pairs_of, agreeing = self._sketches.add, self._sketched.of, self._agreeing
-        for start in range(0, len(rows), BATCH_ROWS):
-            batch = Batch(rows, range(start, min(start + BATCH_ROWS, len(rows))))
+        for batch in batches_of(rows):
             nothing_asked = set(batch.flagged(NOTHING_ASKED))
-            for row, example in enumerate(batch.examples, start):
+            for row, example in enumerate(batch.examples, batch.start):
                 texts = self._compared(example, nothing_asked=row in nothing_asked)
                 add(pairs_of("\n".join(texts)), agreeing)
 

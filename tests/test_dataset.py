@@ -131,6 +131,17 @@ def test_what_training_can_live_with_is_let_through(backend: Recorder) -> None:
     assert job.wait().card.leak_report.startswith("Of 1 validation examples, 0 are also training examples, and 1 more")
 
 
+def test_the_card_tells_of_nearly_the_same_questions(backend: Recorder) -> None:
+    split = Split(
+        Dataset.from_records(PAIRS), Dataset.from_records([("Give me the money for order 4 back, please!", "no")])
+    )
+    assert {issue.code for issue in split.validate().warnings} >= {"near_leak"}
+    card = split.train(backend=backend).wait().card
+    assert split.leak_report is not None
+    assert card.leak_report == split.leak_report.summary()
+    assert card.leak_report.endswith("1 of 1 validation examples ask nearly the same as one.")
+
+
 def test_your_own_rules_count_too(backend: Recorder) -> None:
     @row_validator("no_money")
     def no_money(example: CompletionExample) -> str | None:

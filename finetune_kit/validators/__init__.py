@@ -11,7 +11,7 @@ from finetune_kit.validators.content_parts import ContentParts
 from finetune_kit.validators.contradictions import Contradictions
 from finetune_kit.validators.control_characters import ControlCharacters
 from finetune_kit.validators.defaults import DEFAULT, ESSENTIAL, default_rules, essential_rules
-from finetune_kit.validators.disjoint import check_disjoint
+from finetune_kit.validators.disjoint import LEAK_CODES, check_disjoint
 from finetune_kit.validators.duplicates import Duplicates
 from finetune_kit.validators.empty import EmptyCompletion, EmptyMessage, EmptyPrompt
 from finetune_kit.validators.file_size import FileSize
@@ -60,6 +60,7 @@ from finetune_kit.validators.tool_definitions import ToolDefinitions
 __all__ = [
     "DEFAULT",
     "ESSENTIAL",
+    "LEAK_CODES",
     "AnyValidator",
     "BoilerplateAnswers",
     "ChatOrder",

@@ -33,3 +33,14 @@ def test_a_system_prompt_that_all_share_is_no_leak() -> None:
     same = chats(conversation(system, ("user", "Hi"), ("assistant", "good day")))
     assert not list(check_disjoint(training, other))
     assert [issue.code for issue in check_disjoint(training, same)] == ["shared_prompt"]
+
+
+def test_a_question_is_known_again_without_its_separator_and_with_other_words() -> None:
+    long = "I ordered a pair of shoes a week ago and the parcel has still not come to my door"
+    training = completions((long, "a"), ("Is the shop open?", "b"), ("Is it far?", "c"), path="train.csv")
+    held_out = completions(
+        ("Is the shop open? ->", "x"), ("Hello ->", "y"), (f"{long}, sorry ->", "z"), path="valid.csv"
+    )
+    found = [(issue.code, issue.severity, issue.row, issue.related) for issue in check_disjoint(training, held_out)]
+    assert found == [("template_leak", "warning", 0, 1), ("near_leak", "warning", 2, 0)]
+    assert [issue.code for issue in check_disjoint(training, held_out, near=False)] == ["template_leak"]
