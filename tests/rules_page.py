@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -72,8 +71,7 @@ def page() -> str:
 def _row(rule: AnyValidator) -> str:
     text = rule_text(rule, rule.code)
     star = "*" if isinstance(rule, SetValidator) else ""
-    first, *_ = re.split(r"(?<=\.) ", text.meaning, maxsplit=1)
-    return f"| [`{rule.code}`](#{rule.code}){star} | {_kinds(rule)} | {_cell(first)} |\n"
+    return f"| [`{rule.code}`](#{rule.code}){star} | {_kinds(rule)} | {_cell(text.gist)} |\n"
 
 
 def _details(rules: Iterable[AnyValidator]) -> Iterator[str]:

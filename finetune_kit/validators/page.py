@@ -27,6 +27,7 @@ _KINDS: Mapping[Kind, str] = {
     "chat": "conversations, of which the assistant's turns are learned",
     "preference": "questions, each with a better and a worse answer",
 }
+_DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons"}
 _MEANINGS = {
     Severity.ERROR: "must be mended: training on this data is refused.",
     Severity.WARNING: "training works, and the model is likely to be worse for it.",
@@ -168,7 +169,7 @@ def _encoding(subject: Subject) -> Iterator[str]:
         yield ", with a byte-order mark"
     if subject.delimiter is not None:
         yield ", cells separated by "
-        yield element("code", visible(subject.delimiter))
+        yield _DELIMITERS.get(subject.delimiter, element("code", visible(subject.delimiter)))
 
 
 def _glance(found: Sequence[CodeFindings]) -> Html:
@@ -176,7 +177,7 @@ def _glance(found: Sequence[CodeFindings]) -> Html:
         return Html("")
     head = element(
         "tr",
-        *(element("th", name, attributes={"scope": "col"}) for name in ("", "What is wrong", "Rule")),
+        *(element("th", name, attributes={"scope": "col"}) for name in ("", "What was found", "Rule")),
         element("th", "Times", css="number", attributes={"scope": "col"}),
     )
     rows = [
@@ -210,11 +211,12 @@ def _detail(number: int, code: CodeFindings, meaning: str) -> Html:
     alone = len(code.findings) == 1
     rest = code.times - sum(finding.times for finding in shown)
     meaning = meaning or COMMON.get(code.code, "")
+    advice = "Good to know: " if code.severity is Severity.INFO else "What to do: "
     heading = element(
         "h3",
         _badge(code.severity),
         _prose(_sentence(shown[0].message)) if alone else element("code", code.code),
-        element("span", f"{code.times:,} times" if code.times > 1 else "once", css="count"),
+        _often(code),
     )
     return element(
         "section",
@@ -222,12 +224,20 @@ def _detail(number: int, code: CodeFindings, meaning: str) -> Html:
         element("p", element("code", code.code), ": " if meaning else "", _prose(meaning), css="quiet")
         if alone or meaning
         else "",
-        *(element("p", element("strong", "What to do: "), _prose(hint), css="todo") for hint in code.hints),
+        *(element("p", element("strong", advice), _prose(hint), css="todo") for hint in code.hints),
         *(_finding(finding, alone=alone) for finding in shown),
         element("p", f"And {rest:,} more under this rule.", css="quiet") if rest else "",
         css="finding",
         attributes={"id": f"finding-{number}"},
     )
+
+
+def _often(code: CodeFindings) -> Html:
+    """How often; what is said of the set as a whole is said once, and that needs no words."""
+    if code.times > 1:
+        return element("span", f"{code.times:,} times", css="count")
+    of_a_row = any(issue.origin is not None for finding in code.findings for issue in finding.issues)
+    return element("span", "once", css="count") if of_a_row else Html("")
 
 
 def _finding(finding: Finding, *, alone: bool) -> Html:
@@ -262,10 +272,10 @@ def _places(finding: Finding) -> Html:
 
 
 def _example(issue: Issue) -> Html:
-    caption = next(places_of([replace(issue, related=None)]), "")
+    caption = next(places_of([replace(issue, related=None, related_origin=None)]), "")
     shown = [_excerpt(issue.excerpt)] if issue.excerpt is not None else []
     if issue.related_excerpt is not None:
-        like = str(issue.related_origin or f"example {issue.related}")
+        like = next(places_of([Issue("", issue.severity, "", row=issue.related, origin=issue.related_origin)]), "")
         shown += [element("p", "like ", element("bdi", visible(like)), css="caption"), _excerpt(issue.related_excerpt)]
     return element("figure", element("figcaption", element("bdi", visible(caption))), *shown)
 
@@ -320,7 +330,7 @@ def _passed(report: ReportData) -> Html:
     if not passed:
         return Html("")
     items = [
-        element("li", element("code", rule.code), ": " if rule.meaning else "", _prose(rule.meaning)) for rule in passed
+        element("li", element("code", rule.code), ": " if rule.meaning else "", _prose(rule.gist)) for rule in passed
     ]
     return element(
         "section",

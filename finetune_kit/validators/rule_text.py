@@ -21,6 +21,7 @@ COMMON = {
 }
 """What findings mean that are no rule's."""
 
+_SENTENCE = re.compile(r"(?<=\.) (?=[A-Z`])")
 _LABELLED = re.compile(r"^(Bad|Good):[ ]*", re.MULTILINE)
 
 
@@ -35,6 +36,11 @@ class RuleText:
     """What it finds."""
     good: str = ""
     """What it lets pass."""
+
+    @property
+    def gist(self) -> str:
+        """The first sentence of what it means."""
+        return _SENTENCE.split(self.meaning, maxsplit=1)[0]
 
 
 def rule_text(rule: object, code: str) -> RuleText:

@@ -86,7 +86,8 @@ def _take_refusals(builder: ReportBuilder, source: Source) -> None:
     for refusal in source.refusals:
         origin = Origin(refusal.path or source.path, refusal.line)
         field = None if refusal.column is None else f"column {refusal.column}"
-        unread = Issue(refusal.code, Severity.ERROR, refusal.reason, origin=origin, field=field, hint=refusal.hint)
+        hint = f"{refusal.hint.rstrip('.')}." if refusal.hint else ""
+        unread = Issue(refusal.code, Severity.ERROR, refusal.reason, origin=origin, field=field, hint=hint)
         builder.extend([unread])
     if unnamed := source.rows_refused - len(source.refusals):
         message = "more rows could not be read, beyond those that are named"

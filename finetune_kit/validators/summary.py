@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from finetune_kit.rows import Origin
 from finetune_kit.validators.findings import CodeFindings, Finding, Tally
@@ -12,6 +14,8 @@ from finetune_kit.validators.issue import Issue, Severity
 NOUNS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
 """What one finding is called."""
 
+_PATH_LENGTH = 40
+_SEPARATOR = re.compile(r"[/\\]")
 _HINT_INDENT = "    "
 
 
@@ -27,22 +31,23 @@ def headline(tally: Tally, rows: int) -> str:
 def summarize(found: Sequence[CodeFindings], tally: Tally, rows: int) -> str:
     """The whole report: the headline, then each code with its messages, places and hint."""
     lines = [headline(tally, rows)]
+    told: set[str] = set()
     for code in found:
-        lines.extend(_code_lines(code))
+        lines.extend(_code_lines(code, told))
     return "\n".join(_printable(line) for line in lines)
 
 
-def _code_lines(found: CodeFindings) -> Iterator[str]:
+def _code_lines(found: CodeFindings, told: set[str]) -> Iterator[str]:
     label = f"{found.severity} {found.code}"
     shown = found.findings[:MESSAGES_SHOWN]
-    yield from (_message_line(label, finding) for finding in shown)
+    yield from (_message_line(label, finding, told) for finding in shown)
     if rest := found.times - sum(finding.times for finding in shown):
         yield f"{label}: and {rest:,} more"
     yield from (_HINT_INDENT + hint for hint in found.hints)
 
 
-def _message_line(label: str, finding: Finding) -> str:
-    places = list(places_of(finding.issues[:ROWS_SHOWN]))
+def _message_line(label: str, finding: Finding, told: set[str]) -> str:
+    places = list(places_of(finding.issues[:ROWS_SHOWN], told))
     if places and finding.times > len(places):
         places.append("…")
     often = f"{finding.times:,} times" if finding.times > 1 else ""
@@ -50,22 +55,42 @@ def _message_line(label: str, finding: Finding) -> str:
     return f"{label}: {finding.message}" + (f" ({where})" if where else "")
 
 
-def places_of(issues: Iterable[Issue]) -> Iterator[str]:
-    """Each row by file and line, the file named only where it changes."""
+def places_of(issues: Iterable[Issue], told: set[str] | None = None) -> Iterator[str]:
+    """Each row by file and line, the file named only where it changes.
+
+    A long path is named in full where it is not among those that were `told` in full, else by its end.
+    """
     path: str | None = None
     for issue in issues:
-        place = _place(issue.row, issue.origin, path)
+        place = _place(issue.row, issue.origin, path, told)
         if place is None:
             continue
         path = issue.origin.path if issue.origin is not None else None
-        related = _place(issue.related, issue.related_origin, path)
+        related = _place(issue.related, issue.related_origin, path, told)
         yield place if related is None else f"{place} like {related}"
 
 
-def _place(row: int | None, origin: Origin | None, known_path: str | None) -> str | None:
+def _place(row: int | None, origin: Origin | None, known_path: str | None, told: set[str] | None) -> str | None:
     if origin is None:
         return None if row is None else f"example {row}"
-    return f"row {origin.line}" if origin.path is not None and origin.path == known_path else str(origin)
+    path = origin.path
+    if path is None:
+        return str(origin)
+    if path == known_path:
+        return f"row {origin.line}"
+    if told is not None and path not in told:
+        told.add(path)
+        return str(origin)
+    return str(replace(origin, path=_short(path)))
+
+
+def _short(path: str) -> str:
+    """The path, or the end of a long one: it would push all else out of the line."""
+    if len(path) <= _PATH_LENGTH:
+        return path
+    end = path[-_PATH_LENGTH:]
+    separator = _SEPARATOR.search(end)
+    return f"…{end if separator is None else end[separator.start() :]}"
 
 
 def counted(times: int, noun: str) -> str:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import pickle
 import re
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +38,17 @@ from tests.pages import checked
 from tests.rows_of import chats, completions, conversation, many
 from tests.test_html import HOSTILE
 
+DATA = Path(__file__).parents[2].parent / "shared" / "data"
+REAL = (
+    "01-support-en/bitext-intents-2020/bitext_4k_utf8bom_crlf.csv",
+    "02-chinese/airline-faq/FAQ.xlsx",
+    "02-chinese/egret-wenda/egret_wenda_lines.txt",
+    "03-openai-finetune/broken-licensed/missing-brace_31-of-115.jsonl",
+    "03-openai-finetune/instructor/math_finetunes.jsonl",
+    "03-openai-finetune/llama-factory-demos/dpo_zh_demo_40.json",
+    "03-openai-finetune/llama-factory-demos/glaive_toolcall_zh_demo_40.json",
+    "03-openai-finetune/microsoft-foundry/vision_chartqa_validation.jsonl",
+)
 SECRET = "sk-0123456789abcdef0123"
 
 
@@ -316,3 +330,34 @@ def test_two_data_sets_in_one_report_are_told_apart() -> None:
 def test_a_report_of_nothing_is_a_page() -> None:
     checked(Report.collect([]).to_html())
     checked(validate(many(0), RULES).to_html())
+
+
+SEEDED = """
+from finetune_kit import Dataset
+rows = [("Where is my parcel?", "track"), ("When?", "9 to 5"), ("When?", "10 to 6"), ("", "x"), ("<b>a</b>", "TODO")]
+rows += [(f"{word} {number}", word) for number in range(9) for word in ("refund", "Refund", "track", "lost")]
+report = Dataset.from_records([*rows, *rows[:9], (3, None)]).validate()
+print(report.summary(), report.to_json(), report.to_html())
+"""
+
+
+def test_the_same_data_give_the_same_bytes_whatever_the_hash_seed() -> None:
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", SEEDED], env={**os.environ, "PYTHONHASHSEED": seed}, check=True, capture_output=True
+        ).stdout
+        for seed in ("0", "1", "4242")
+    }
+    assert len(told) == 1
+    assert b"look_alike_label" in told.pop()
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="the folder of real files, ../shared/data, is not there")
+@pytest.mark.parametrize("name", REAL)
+def test_reports_on_real_files_are_sound(name: str) -> None:
+    report = Dataset.from_file(DATA / name).validate()
+    text = " ".join(checked(report.to_html()).text)
+    assert f"{report.rows:,}" in text
+    copy = Report.from_json(report.to_json())
+    assert copy == report
+    assert copy.to_html() == report.to_html()

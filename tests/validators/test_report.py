@@ -108,3 +108,13 @@ def test_an_example_without_a_file_is_named_by_its_number() -> None:
 def test_nothing_in_a_message_can_drive_the_terminal() -> None:
     report = Report.collect([Issue("x", Severity.ERROR, "\x1b[31mred\u202e", origin=Origin("a\nb.csv", 1))])
     assert report.summary().splitlines()[1] == "error x: \\x1b[31mred\\u202e (a\\nb.csv row 1)"
+
+
+def test_a_long_path_is_named_in_full_once_and_then_by_its_end() -> None:
+    path = "/home/anna/projects/support/2026/november/exports/support_en.csv"
+    issues = [Issue(code, Severity.ERROR, "m", row=row, origin=Origin(path, row)) for code in "xy" for row in (2, 3)]
+    _, first, second = Report.collect(issues).summary().splitlines()
+    assert first == f"error x: m (2 times: {path} row 2, row 3)"
+    assert second == "error y: m (2 times: …/2026/november/exports/support_en.csv row 2, row 3)"
+    windows = Report.collect(Issue(code, Severity.ERROR, "m", origin=Origin("x" * 60 + "\\a.csv", 1)) for code in "xy")
+    assert windows.summary().splitlines()[2] == "error y: m (…\\a.csv row 1)"
