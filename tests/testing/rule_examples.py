@@ -6,11 +6,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from finetune_kit.hosts import file_rules
+from finetune_kit.hosts import HostProfile, ModelFacts, file_rules, host_profile
 from finetune_kit.records import CompletionExample
 from finetune_kit.rows import Source
-from finetune_kit.validators import AnyValidator, FileSize, FileSource, ImageLimits, MinimumExamples
+from finetune_kit.tokens import ExampleTokens, HostedTokens
+from finetune_kit.validators import (
+    AnyValidator,
+    FileSize,
+    FileSource,
+    HostKind,
+    ImageLimits,
+    LongAnswer,
+    MinimumExamples,
+    TokenLimit,
+)
 from finetune_kit.validators.plugins import BrokenPlugin
+from tests.tokens.words import Words
 
 
 @dataclass(frozen=True)
@@ -53,6 +64,18 @@ def pairs(rows: int, *, prompt: str = "{1} is parcel {0}?", completion: str = "{
 def labelled(**counts: int) -> list[object]:
     """So many rows with each label."""
     return [(f"{label} {number}?", label) for label, times in counts.items() for number in range(times)]
+
+
+def chat_alone() -> HostProfile:
+    """A host that trains on conversations, today and ever."""
+    host = host_profile("openai")
+    facts = ModelFacts(kinds=("chat",), source="made for a test", as_of=host.as_of)
+    return host.model_copy(update={"models": {"m": facts}, "aliases": {}})
+
+
+def counted_words() -> ExampleTokens:
+    """Tokens by an exact rule that needs no extra."""
+    return HostedTokens(Words())
 
 
 SOUND = ("Where is my parcel?", "At your neighbour's.")
@@ -193,6 +216,13 @@ EXAMPLES: dict[str, Examples] = {
     "repeated_answer": Examples(
         [[*pairs(60), *pairs(40, prompt="Who is {}?", completion="Please contact our customer service by e-mail.")]],
         [FREE, LABELLED],
+    ),
+    "host_kind": Examples([FREE], [TALK], HostKind(chat_alone())),
+    "token_limit": Examples(
+        [("word " * 600, "word " * 500)], [("word " * 500, "word " * 500)], TokenLimit(1_000, "m on h", counted_words)
+    ),
+    "long_answer": Examples(
+        [("Tell me", "word " * 200)], [("word " * 200, "yes"), TALK], LongAnswer(100, "m on h", counted_words)
     ),
     "leading_space": Examples([[("a?", " yes"), ("b?", " no"), ("c?", "no")]], [FREE]),
 }
