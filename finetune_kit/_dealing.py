@@ -5,11 +5,12 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from typing import NamedTuple
 
 from finetune_kit._quoting import quoted
-from finetune_kit._units import COMPLETION, LabelledUnits, SomeUnits, Units, by_time, label_text, queue
+from finetune_kit._units import COMPLETION, LabelledUnits, SomeUnits, Units, at_fixed_cuts, by_time, label_text, queue
 from finetune_kit.errors import SplitError
 from finetune_kit.rows import Rows
 
@@ -66,10 +67,9 @@ class Deal:
         self._order, self._near = order, near
         self._kept = Sides(array("Q"), array("Q"), array("Q"))
         self._torn = 0
-        new = None
+        self._new: array[int] | None = None
         if order.previous is not None:
-            self._kept, new = self._by_earlier_sides(order.previous)
-        self._units = self._queue(new)
+            self._kept, self._new = self._by_earlier_sides(order.previous)
 
     def _by_earlier_sides(self, earlier: EarlierSides) -> tuple[Sides, array[int]]:
         """The rows of each side that are known, and those that are new."""
@@ -93,8 +93,9 @@ class Deal:
             sides[of_unit.get(key, _NEW) if side == _NEW else side].append(row)
         return Sides(*sides[:_NEW]), sides[_NEW]
 
-    def _queue(self, new: array[int] | None) -> Units:
-        keys, labels, times = self.keys, self.facts.labels, self.facts.times
+    @cached_property
+    def _units(self) -> Units:
+        keys, labels, times, new = self.keys, self.facts.labels, self.facts.times, self._new
         if times:
             return by_time(keys, times)
         if new is None:
@@ -109,8 +110,10 @@ class Deal:
 
     def sides(self) -> Sides:
         """The rows of training, validation and test; `SplitError` where a side would be empty."""
-        units, kept = self._units, self._kept
         there = 3 if self._order.test else 2
+        if fixed := self._at_fixed_cuts():
+            return Sides(*fixed, *[array("Q")] * (3 - there))
+        units, kept = self._units, self._kept
         empty = [not side for side in kept[:there]]
         if len(units) < sum(empty):
             raise SplitError(self._too_few(there, sum(empty)))
@@ -121,6 +124,12 @@ class Deal:
             end = units.cut(training + validation, first=cut + empty[1], last=len(units) - empty[2])
         dealt = units.rows(0, cut), units.rows(cut, end), units.rows(end, len(units))
         return Sides(*map(_merged, kept, dealt))
+
+    def _at_fixed_cuts(self) -> list[array[int]] | None:
+        if self._new is not None or self.facts.labels or self.facts.times:
+            return None
+        fraction, test = self._order.fraction, self._order.test
+        return at_fixed_cuts(self.keys, [fraction, 1 - test] if test else [fraction])
 
     def _wanted(self) -> tuple[float, float, float]:
         order, total = self._order, len(self.rows)
@@ -139,9 +148,10 @@ class Deal:
 
     def notes(self) -> Iterator[str]:
         """What was decided."""
-        units = self._units.units if isinstance(self._units, SomeUnits) else self._units
-        if isinstance(units, LabelledUnits):
-            yield self._label_note(units)
+        if self.facts.labels:
+            units = self._units.units if isinstance(self._units, SomeUnits) else self._units
+            if isinstance(units, LabelledUnits):
+                yield self._label_note(units)
         if self._order.previous is None:
             return
         old = sum(map(len, self._kept))

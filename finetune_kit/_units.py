@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from itertools import accumulate, chain, pairwise
+from itertools import accumulate, chain, compress, pairwise
 
 from finetune_kit.labels import most_labels
 from finetune_kit.near import Ties
@@ -62,19 +62,6 @@ class KeyedUnits(Units):
     """The key of each row."""
     ranked: array[int]
     """The same, sorted."""
-
-    def cut(self, rows: float, *, first: int, last: int) -> int:
-        """How many units come closest to so many rows, or near enough where many rows allow a cut that never moves.
-
-        Keys are as good as random: those below four fifths of their range are about four fifths of the rows, and stay
-        below whatever rows come later.
-        """
-        total = len(self.ranked)
-        if total > _MANY_ROWS:
-            below = bisect_left(self.ranked, int(rows / total * _KEYS_END))
-            if abs(below - rows) <= TOLERANCE * total:
-                return max(first, min(bisect_left(self.ends, below) + 1 if below else 0, last))
-        return Units.cut(self, rows, first=first, last=last)
 
     def rows(self, first: int, last: int) -> array[int]:
         """The rows of the units from `first` up to `last`, sorted."""
@@ -129,6 +116,30 @@ class SomeUnits(Units):
     def rows(self, first: int, last: int) -> array[int]:
         """The rows of the units from `first` up to `last`, sorted."""
         return array("Q", map(self.numbers.__getitem__, self.units.rows(first, last)))
+
+
+def at_fixed_cuts(keys: array[int], cuts: Sequence[float]) -> list[array[int]] | None:
+    """The rows of each side, cut at these shares of the range of all keys; None where that misses the shares by far.
+
+    Keys are as good as random: those below four fifths of their range are about four fifths of the rows, and stay below
+    whatever rows come later. That is near enough where there are many rows.
+    """
+    total = len(keys)
+    if total <= _MANY_ROWS:
+        return None
+    narrow = "I" if total < 1 << 32 else "Q"
+    numbers: Sequence[int] = range(total)
+    left, below = keys, 0
+    sides: list[array[int]] = []
+    for share in cuts:
+        cut = int(share * _KEYS_END)
+        sides.append(array(narrow, compress(numbers, map(cut.__gt__, left))))
+        below += len(sides[-1])
+        if not sides[-1] or abs(below - share * total) > TOLERANCE * total:
+            return None
+        numbers = array(narrow, compress(numbers, map(cut.__le__, left)))
+        left = array("Q", compress(left, map(cut.__le__, left)))
+    return [*sides, array(narrow, numbers)] if numbers else None
 
 
 def queue(keys: array[int], labels: array[int]) -> Units:

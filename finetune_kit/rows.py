@@ -389,7 +389,8 @@ class Rows(Sequence[Example]):
 
     def take(self, indices: Sequence[int]) -> Rows:
         """The rows at `indices`, in that order, as a view; `IndexError` for one that is not there."""
-        return Rows(self.kind, self._index, array("Q", map(self._order.__getitem__, indices)))
+        narrow = len(self._index.flags) < 1 << 32
+        return Rows(self.kind, self._index, array("I" if narrow else "Q", map(self._order.__getitem__, indices)))
 
     def origin(self, index: int) -> Origin:
         """Where row `index` came from."""
