@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from finetune_kit._arguments import whole_number
 from finetune_kit.records import ChatExample, CompletionExample, Example, Message, turns_of
-from finetune_kit.rows import BLANK_COMPLETION, NOTHING_ASKED, Batch
+from finetune_kit.rows import BLANK_COMPLETION, NOTHING_ASKED, Batch, Rows
 
 # What an assistant's turn may hold in place of words.
 _INSTEAD_OF_TEXT = ("tool_calls", "function_call", "refusal", "audio")
+
+# As it stands in JSON: nothing, parts, or a text that begins with one of the characters of white space.
+_WORDLESS = re.compile(
+    rb'"content":(?:null|\[|"(?:["\\ ]|\xc2[\x85\xa0]|\xe1\x9a\x80|\xe2(?:\x80|\x81\x9f)|\xe3\x80\x80))|"messages":\[\]'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +48,8 @@ class EmptyConversations:
     description = "drop a conversation in which the assistant says nothing"
 
     def suspects(self, batch: Batch) -> Iterable[int]:
-        """Rows with a message that is short of words."""
-        return () if batch.kind != "chat" else range(batch.start, batch.start + len(batch))
+        """Rows with a message that holds nothing, white space, or parts, and those without any."""
+        return batch.raw.rows(_WORDLESS) if batch.kind == "chat" else ()
 
     def drops(self, example: Example) -> bool:
         """Whether there is nothing to learn."""
@@ -70,13 +76,10 @@ class EmptyPrompts:
     safe = False
     description = "drop the row"
 
-    def suspects(self, batch: Batch) -> Iterable[int]:
-        """Just those rows, known since they were read."""
-        return batch.flagged(NOTHING_ASKED)
-
-    def drops(self, example: Example) -> bool:
-        """Whether nothing is asked."""
-        return isinstance(example, CompletionExample) and not example.prompt.strip()
+    def plan(self, rows: Rows) -> Iterator[tuple[int, None]]:
+        """Each of them, known since they were read."""
+        asked = [not flag & NOTHING_ASKED for flag in rows.flags()] if rows.kind == "completion" else []
+        return ((row, None) for row, is_asked in enumerate(asked if any(asked) else ()) if not is_asked)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,11 @@ from finetune_kit.records import ChatExample, CompletionExample, Example, Messag
 from tests.rows_of import conversation
 
 TEXT = st.text(st.sampled_from("aZ \t\n\r\x00\x08\x1b\x1f\x7f\ufeff\u200b\u200d\u2060\u00a0\u3000é&;中Ã©"), max_size=8)
+SPACES = st.text(st.sampled_from([char for char in map(chr, range(0x3001)) if char.isspace()] + ["a", "é"]), max_size=2)
+CONTENTS: st.SearchStrategy[Any] = (
+    st.none() | TEXT | SPACES | st.lists(st.builds(lambda text: {"type": "text", "text": text}, SPACES), max_size=2)
+)
+TURNS = st.lists(st.builds(Message, st.sampled_from(["user", "assistant"]), CONTENTS), max_size=2)
 SEVEN: Any = 7
 NO_FORM: Any = "NFX"
 REPEATABLE = [*SAFE, LowerCase(), UnicodeForm(), MergeTurns(), LabelSpelling(), EmptyPrompts(), LongExamples(9)]
@@ -99,13 +104,24 @@ def test_a_second_run_of_one_fix_finds_nothing(pairs: list[tuple[str, str]], fix
     assert len(twice.changes) == len(once.changes)
 
 
-@given(TEXT, st.sampled_from([fix for fix in NAMED.values() if hasattr(fix, "mend")]))
-def test_rows_that_no_fix_suspects_are_rows_that_it_would_not_mend(text: str, fix: Any) -> None:
+@given(TEXT, TURNS)
+def test_rows_that_no_fix_suspects_are_rows_that_it_would_not_mend(text: str, turns: list[Message]) -> None:
     """`suspects` is a short cut: it may name too many rows, never too few."""
-    example = CompletionExample(text, text)
-    rows = Dataset.from_records([example]).rows
-    if hasattr(fix, "suspects") and 0 not in set(fix.suspects(next(rows.batches()))):
-        assert fix.mend(example) == example
+    quick: list[Any] = [fix for fix in NAMED.values() if hasattr(fix, "suspects")]
+    assert len(quick) > 5
+    examples: list[Example] = [CompletionExample(text, text), ChatExample(tuple(turns))]
+    for example in examples:
+        (batch,) = Dataset.from_records([example]).rows.batches()
+        for fix in quick:
+            if not list(fix.suspects(batch)):
+                assert not fix.drops(example) if hasattr(fix, "drops") else fix.mend(example) == example
+
+
+def test_empty_prompts_stay_where_all_are_empty() -> None:
+    """That is open-ended generation; to drop them would leave nothing."""
+    examples: list[Example] = [CompletionExample("", "a"), CompletionExample(" ", "b")]
+    assert cleaned(EmptyPrompts(), *examples) == examples
+    assert cleaned(EmptyPrompts(), *examples, CompletionExample("q", "c")) == [CompletionExample("q", "c")]
 
 
 @given(TEXT)
@@ -178,6 +194,12 @@ def test_a_conversation_is_dropped_only_where_the_assistant_says_nothing_at_all(
     ]
     gone = [conversation(("user", "q"), ("assistant", " ")), conversation(("user", "q"), ("assistant", None))]
     assert cleaned(EmptyConversations(), *kept, *gone) == kept
+
+
+@pytest.mark.parametrize("space", [char for char in map(chr, range(0x3001)) if char.isspace()], ids=ascii)
+def test_an_answer_of_any_white_space_says_nothing(space: str) -> None:
+    said = conversation(("user", "q"), ("assistant", "a"))
+    assert cleaned(EmptyConversations(), said, conversation(("user", "q"), ("assistant", space))) == [said]
 
 
 # the set as a whole
