@@ -15,13 +15,13 @@ from finetune_kit.validators.issue import Issue, Severity
 class EchoedQuestion:
     """An assistant that repeats the user word for word teaches the model to do so, mostly by a slip in the export.
 
-    Bad:  `[{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hello"}]`
-    Good: `[{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hello, how can I help?"}]`
+    Bad:  `{"role": "assistant", "content": "Where is my parcel?"}` after just this question by the user
+    Good: `{"role": "assistant", "content": "At your neighbour's."}`
     """
 
     code = "echoed_question"
-    shortest: int = 12
-    """Characters; people really do answer "Hello" with "Hello"."""
+    fewest_bytes: int = 16
+    """In UTF-8, six Chinese characters or sixteen letters: people really do answer "Hello" with "Hello"."""
 
     def check(self, batch: Batch) -> Iterable[Issue]:
         """One warning for each such answer."""
@@ -46,7 +46,7 @@ class EchoedQuestion:
         return (
             asked.role == "user"
             and answer.role == "assistant"
-            and len(text) >= self.shortest
+            and len(text.encode(errors="replace")) >= self.fewest_bytes
             and text == asked.text.strip()
         )
 

@@ -17,6 +17,11 @@ def test_an_answer_that_is_the_question_is_a_warning() -> None:
     ]
 
 
+def test_a_chinese_question_is_long_enough_with_six_characters() -> None:
+    for text, times in (("包裹在哪里？", 1), ("新年快乐！", 0)):
+        assert len(found(EchoedQuestion(), chat({"role": "user", "content": text}, ECHO | {"content": text}))) == times
+
+
 def test_greetings_and_quotations_of_earlier_turns_are_answers() -> None:
     hello = chat({"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hello"})
     quoted = chat(USER, ANSWER, {"role": "user", "content": "Say what I said first"}, ECHO)
@@ -26,5 +31,5 @@ def test_greetings_and_quotations_of_earlier_turns_are_answers() -> None:
 
 @given(st.text(), st.text())
 def test_a_long_text_is_an_echo_of_itself_only(asked: str, answer: str) -> None:
-    turns = {"role": "user", "content": "q" * 12 + asked}, {"role": "assistant", "content": "q" * 12 + answer}
+    turns = {"role": "user", "content": "q" * 16 + asked}, {"role": "assistant", "content": "q" * 16 + answer}
     assert bool(found(EchoedQuestion(), chat(*turns))) == (asked == answer)
