@@ -50,8 +50,12 @@ class Interval:
 
     def __str__(self) -> str:
         if self.certain:
-            return f"{self.value:,.0f}"
-        return f"{self.value:,.0f} ({self.low:,.0f} to {self.high:,.0f})"
+            return _figure(self.value)
+        return f"{_figure(self.value)} ({_figure(self.low)} to {_figure(self.high)})"
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1_000 or value == int(value) else f"{value:.3g}"
 
 
 @dataclass(frozen=True, slots=True)

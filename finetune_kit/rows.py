@@ -230,10 +230,14 @@ class Batch:
 
     def longer_than(self, size_bytes: int) -> list[int]:
         """The numbers of the rows that take more bytes than that as they are stored, metadata included."""
-        lengths = self.rows.stored_lengths(self._numbers)
-        if not lengths or max(lengths) <= size_bytes:
+        if self._longest <= size_bytes:
             return []
+        lengths = self.rows.stored_lengths(self._numbers)
         return [row for row, length in enumerate(lengths, self.start) if length > size_bytes]
+
+    @cached_property
+    def _longest(self) -> int:
+        return max(self.rows.stored_lengths(self._numbers), default=0)
 
     def example(self, row: int) -> Example:
         """The row with this number, the others not decoded for it."""
