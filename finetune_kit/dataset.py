@@ -417,13 +417,13 @@ class Split:
                     "Use one kind for both.",
                     parameter=name,
                 )
-        report = self.training.validate(rules)
+        report = self.training.validate(rules).named("training")
         if held_out is None:
             held_out = [rule for rule in rules if not isinstance(rule, MinimumExamples)]
         leaks: LeakReport | None = None
         for name, side in self._held_out:
             shared = Report.collect(check_disjoint(self.training.rows, side.rows))
-            report = report.merge(side.validate(held_out)).merge(shared)
+            report = report.merge(side.validate(held_out).named(name)).merge(shared)
             if name == "validation":
                 leaks = LeakReport.of_counts(
                     {kind: shared.counts.get(code, 0) for kind, code in LEAK_CODES.items()},

@@ -15,6 +15,8 @@ _LENGTH_BESIDE = 160
 """What is shown of a text that the finding is not about."""
 _BEFORE_MARK = 100
 _PARTS = 4
+_SHORTEST_WORD = 5
+"""A secret of fewer characters is masked where it was found and not elsewhere, where it may be part of any word."""
 
 _TURN = re.compile(r"(?:(?:input\.)?messages|preferred_output|non_preferred_output)\[\d+\]")
 
@@ -58,6 +60,8 @@ class Place:
 def excerpt_of(example: Example, fault: Place, *, secrets: Iterable[Place] = ()) -> Excerpt | None:
     """What to show of the example; nothing where all of it is secret, or it is not clear which part is."""
     content = copy.deepcopy(example.content())
+    secrets = tuple(secrets)
+    words = _words(content, secrets)
     for secret in secrets:
         if secret.field is None or not mask(content, secret.field, secret.span):
             return None
@@ -65,6 +69,7 @@ def excerpt_of(example: Example, fault: Place, *, secrets: Iterable[Place] = ())
     found = text_at(content, fault.field)
     if fault.field is not None and fault.field not in texts and found is not None:
         texts = _inserted(texts, fault.field, found)
+    texts = {field: _without(text, words) for field, text in texts.items()}
     shown = _chosen(list(texts), fault.field)
     roles = dict(_roles(example))
     parts = [
@@ -81,6 +86,22 @@ def excerpt_of_text(field: str, text: str, span: tuple[int, int] | None, secrets
     for secret in secrets:
         text = masked(text, secret.span)
     return Excerpt((_part(field, text, span, faulty=True),))
+
+
+def _words(content: JsonValue, secrets: Iterable[Place]) -> list[str]:
+    """The secrets themselves, the longest first: what was found once may stand where no rule finds it."""
+    found: set[str] = set()
+    for secret in secrets:
+        text = text_at(content, secret.field) or ""
+        start, end = clamped(secret.span or (0, len(text)), len(text))
+        found.add(text[start:end])
+    return sorted((word for word in found if len(word) >= _SHORTEST_WORD), key=lambda word: (-len(word), word))
+
+
+def _without(text: str, words: Iterable[str]) -> str:
+    for word in words:
+        text = text.replace(word, masked(word, None))
+    return text
 
 
 def _texts(example: Example, content: JsonValue) -> Iterator[tuple[str, str]]:

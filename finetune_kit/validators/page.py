@@ -144,6 +144,8 @@ def _checked(subjects: Sequence[Subject]) -> Html:
 
 
 def _facts(subject: Subject) -> Iterator[tuple[str, Html]]:
+    if subject.name is not None:
+        yield "Side", element("strong", _sentence(subject.name))
     yield "From", element("bdi", subject.path or "records in memory")
     if subject.format is not None:
         yield "Read as", joined([subject.format, *_encoding(subject)])
@@ -289,7 +291,11 @@ def _excerpt(excerpt: Excerpt) -> Html:
 
 def _part(part: Part) -> tuple[Html, Html]:
     css = "faulty" if part.faulty else ""
-    name = element("b", part.field) if part.role is None else joined([element("b", part.role), part.field])
+    name = (
+        element("b", part.field)
+        if part.role is None
+        else joined([element("b", part.role), part.field.removesuffix(".content")])
+    )
     return element("dt", name, css=css), element("dd", _text(part), css=css, attributes={"dir": "auto"})
 
 
@@ -315,7 +321,8 @@ def _shape(subject: Subject, *, named: bool) -> Iterator[Html]:
     if not profile.lengths:
         return
     if named:
-        yield element("h3", element("bdi", subject.path or "records"), f" ({counted(subject.rows, 'example')})")
+        name = _sentence(subject.name or subject.path or "records")
+        yield element("h3", element("bdi", name), f" ({counted(subject.rows, 'example')})")
     yield element("div", *map(length_chart, profile.lengths), css="charts")
     if profile.labels is not None:
         count = len(profile.labels.shown) + profile.labels.others

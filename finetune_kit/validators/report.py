@@ -83,6 +83,10 @@ class Report(ReportData):
             rules=_each_once(self.rules + other.rules),
         )
 
+    def named(self, name: str) -> Report:
+        """The same report with a name for the data set that it is about, such as the side of a split."""
+        return replace(self, subjects=tuple(replace(subject, name=name) for subject in self.subjects))
+
     def __repr__(self) -> str:
         return f"<Report: {headline(self.tally, self.rows)}>"
 

@@ -37,6 +37,7 @@ class _Subject(BaseModel):
     path: str | None = None
     kind: Kind
     rows: int
+    name: str | None = None
     host: str | None = None
     format: str | None = None
     encoding: str | None = None

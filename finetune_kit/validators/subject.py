@@ -19,6 +19,8 @@ class Subject:
     kind: Kind
     rows: int
     """How many examples were checked."""
+    name: str | None = None
+    """Which side of a split it is, such as `validation`."""
     host: str | None = None
     """The host by whose limits they were checked."""
     format: str | None = None
@@ -42,7 +44,8 @@ class Subject:
 def subject_of(rows: Rows, source: Source | None, survey: Survey, *, host: str | None = None) -> Subject:
     """The subject of a check of these rows."""
     if source is None:
-        return Subject(rows.origin(0).path if len(rows) else None, rows.kind, len(rows), host, survey=survey)
+        path = rows.origin(0).path if len(rows) else None
+        return Subject(path, rows.kind, len(rows), host=host, survey=survey)
     return Subject(
         path=source.path,
         kind=rows.kind,

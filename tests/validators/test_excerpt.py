@@ -96,6 +96,17 @@ def test_a_secret_in_a_value_is_masked_in_its_json() -> None:
     assert '"weight":"••••••••"' in shown(whole)[-1][1]
 
 
+def test_a_secret_is_masked_where_it_stands_a_second_time() -> None:
+    chat = conversation(
+        ("user", "make a password"), ("tool", '{"password": "qX7#vR2!"}'), ("assistant", "It is qX7#vR2!.")
+    )
+    excerpt = excerpt_of(chat, Place("messages[1].content", (14, 22)), secrets=[Place("messages[1].content", (14, 22))])
+    assert "qX7#vR2!" not in str(excerpt)
+    assert shown(excerpt)[2][1] == "It is ••••••••."
+    short = excerpt_of(CompletionExample("abc", "abcd"), Place(None, None), secrets=[Place("prompt", (0, 3))])
+    assert shown(short) == [("prompt", "•••"), ("completion", "abcd")]
+
+
 def test_an_example_that_is_secret_as_a_whole_is_not_shown() -> None:
     assert excerpt_of(PAIR, Place("prompt", None), secrets=[Place(None, None)]) is None
     assert excerpt_of(PAIR, Place("prompt", None), secrets=[Place("the third line", (0, 3))]) is None

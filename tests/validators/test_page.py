@@ -327,6 +327,16 @@ def test_two_data_sets_in_one_report_are_told_apart() -> None:
     assert "7 examples" in text
 
 
+def test_the_sides_of_a_split_are_named() -> None:
+    split = Dataset.from_records([(f"Where is parcel {number}?", "track") for number in range(30)]).split(0.5)
+    report = split.validate()
+    assert [subject.name for subject in report.subjects] == ["training", "validation"]
+    text = " ".join(checked(report.to_html()).text)
+    assert "Training" in text
+    assert "Validation" in text
+    assert Report.from_json(report.to_json()) == report
+
+
 def test_a_report_of_nothing_is_a_page() -> None:
     checked(Report.collect([]).to_html())
     checked(validate(many(0), RULES).to_html())
