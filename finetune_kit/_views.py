@@ -31,6 +31,15 @@ class RowBytes:
     def _ends(self) -> list[int]:
         return [found.end() for found in _ROW.finditer(self.data)]
 
+    def lines(self) -> list[bytes]:
+        """Each row by itself, without its line feed."""
+        return self.data.split(b"\n")[:-1]
+
+    def row(self, number: int) -> bytes:
+        """The bytes of the row with this number."""
+        place = number - self._start
+        return self.data[self._ends[place - 1] if place else 0 : self._ends[place]]
+
     def row_at(self, offset: int) -> int:
         """The number of the row that holds this place in `data`."""
         return self._start + bisect_right(self._ends, offset)

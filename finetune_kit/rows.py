@@ -31,7 +31,7 @@ from finetune_kit._refused import RefusedRows
 from finetune_kit._spool import Spool, Store
 from finetune_kit._views import RowBytes
 from finetune_kit.errors import ParameterError
-from finetune_kit.records import Example, JsonValue, Kind, completion_examples
+from finetune_kit.records import CompletionExample, Example, JsonValue, Kind, completion_examples
 
 __all__ = [
     "BATCH_ROWS",
@@ -190,7 +190,7 @@ class Batch:
     @cached_property
     def examples(self) -> Sequence[Example]:
         """The rows themselves."""
-        if self.kind == "completion" and not self.rows.have_metadata(self._numbers):
+        if self.kind == "completion" and not self._have_metadata:
             return completion_examples(self.prompts, self.completions)
         return unpack_many(self.kind, self._records)
 
@@ -241,8 +241,12 @@ class Batch:
 
     def example(self, row: int) -> Example:
         """The row with this number, the others not decoded for it."""
-        decoded: Sequence[Example] | None = self.__dict__.get("examples")
-        return self.rows[row] if decoded is None else decoded[row - self.start]
+        known, place = self.__dict__, row - self.start
+        if "examples" in known:
+            return self.examples[place]
+        if self.kind == "completion" and "_pairs" in known and not self._have_metadata:
+            return CompletionExample(self.prompts[place], self.completions[place])
+        return self.rows[row]
 
     @cached_property
     def prompts(self) -> Sequence[str]:
@@ -268,6 +272,10 @@ class Batch:
     def marks(self) -> RowBytes:
         """`raw` without small letters, spaces and characters beyond ASCII: capitals, digits and signs."""
         return self.raw.marks()
+
+    @cached_property
+    def _have_metadata(self) -> bool:
+        return self.rows.have_metadata(self._numbers)
 
     @cached_property
     def _pairs(self) -> list[dict[str, str]]:

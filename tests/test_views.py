@@ -53,6 +53,9 @@ def test_rows_are_named_by_their_numbers_in_the_data_set() -> None:
     ]
     assert batches[1][7:9].raw.rows(re.compile(b"parcel")) == [263, 264]
     assert batches[2].raw.row_at(0) == 512
+    assert [batch.raw.row(512) for batch in batches[2:]] == [batches[2].rows.content_line(512) + b"\n"]
+    assert b"\n".join(batches[0].raw.lines()) + b"\n" == batches[0].raw.data
+    assert batches[1].raw.row(511) == batches[1].rows.content_line(511) + b"\n"
 
 
 @given(st.lists(st.text("ab<&", max_size=5), max_size=12), st.integers(0, 1000))

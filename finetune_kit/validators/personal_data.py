@@ -15,7 +15,7 @@ from finetune_kit.validators.texts import texts_of
 
 _LOCAL_LIMIT, _DOMAIN_LIMIT = 64, 255
 _LOCAL = re.compile(r"(?<![A-Za-z0-9._%+\-/])[A-Za-z0-9_+](?:[A-Za-z0-9._%+\-]*[A-Za-z0-9_+\-])?\Z")
-_DOMAIN = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,24}(?![A-Za-z0-9])")
+_DOMAIN = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+(?:[a-z]{2,24}|[A-Z]{2,24})(?![A-Za-z0-9])")
 _MAIL_BYTES = re.compile(rb"@[A-Za-z0-9-]+\.[A-Za-z0-9]")
 # Kept for examples by RFC 2606 and RFC 6761.
 _EXAMPLE_DOMAIN = re.compile(r"(?:^|\.)(?:example(?:\.(?:com|net|org|edu))?|test|invalid|localhost|local)\Z")
@@ -32,10 +32,9 @@ _OFFICES = frozenset(
 # --- numbers ---
 
 _DIGITS_LEAST = 8
-_BETWEEN = b".-()+/"
+_BETWEEN = b" .-()+/"
 _AS_ZERO = bytes([ord("0") if chr(byte).isdigit() and byte < 0x80 else byte for byte in range(256)])
 _MANY_DIGITS = b"0" * _DIGITS_LEAST
-_MANY_DIGITS_PATTERN = re.compile(_MANY_DIGITS)
 
 _NUMBER = re.compile(r"(?<![0-9A-Za-z_/#-])(?<![0-9][.,])\+?\(?[0-9](?:[ \-.()/]{0,3}[0-9]){7,30}[Xx]?(?![0-9A-Za-z_])")
 _IBAN = re.compile(r"(?<![0-9A-Za-z])[A-Z]{2}[0-9]{2}(?:[ -]?[A-Z0-9]{2,4}){2,8}(?:[ -]?[A-Z0-9])?(?![0-9A-Za-z])")
@@ -111,6 +110,8 @@ def mails_in(text: str) -> Iterator[tuple[str, tuple[int, int]]]:
 
 def numbers_in(text: str) -> Iterator[tuple[str, tuple[int, int]]]:
     """The numbers that belong to people, each as its kind and its place."""
+    if not _has_many_digits(text.encode(errors="replace")):
+        return
     taken: list[tuple[int, int]] = []
     for found in _IBAN.finditer(text):
         number = found.group().replace(" ", "").replace("-", "")
@@ -163,6 +164,15 @@ def _is_nobodys(local: str, domain: str) -> bool:
 def _candidates(batch: Batch) -> list[int]:
     found: list[int] = batch.raw.rows(_MAIL_BYTES) if b"@" in batch.raw else []
     digits = batch.marks.translated(_AS_ZERO, _BETWEEN)
-    if _MANY_DIGITS in digits:
-        found += digits.rows(_MANY_DIGITS_PATTERN)
+    if _MANY_DIGITS in digits:  # though letters may stand between them
+        found += [
+            row
+            for row, line in enumerate(digits.lines(), batch.start)
+            if _MANY_DIGITS in line and _has_many_digits(batch.raw.row(row))
+        ]
     return sorted(set(found)) if found else found
+
+
+def _has_many_digits(text: bytes) -> bool:
+    """Whether so many stand in a row as the shortest of all numbers has, whatever is written between them."""
+    return _MANY_DIGITS in text.translate(_AS_ZERO, _BETWEEN)

@@ -28,9 +28,10 @@ _KEYS = (
     ("a Telegram bot token", r"[0-9]{8,10}:AA[A-Za-z0-9_-]{33}"),
     ("an Alibaba Cloud access key", r"LTAI[A-Za-z0-9]{12,20}"),
     ("a Tencent Cloud access key", r"AKID[A-Za-z0-9]{13,36}"),
-    ("a JSON Web Token", r"eyJ[A-Za-z0-9_-]{10,2000}\.eyJ[A-Za-z0-9_-]{10,4000}\.[A-Za-z0-9_-]{10,1000}"),
+    ("a JSON Web Token", r"eyJ[A-Za-z0-9_-]{13,2000}\.eyJ[A-Za-z0-9_-]{10,4000}\.[A-Za-z0-9_-]{10,1000}"),
 )
 _PRIVATE_KEY = re.compile(r"-----BEGIN (?:[A-Z0-9]{2,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----[\s\\n]*[A-Za-z0-9+/]{16}")
+_PRIVATE, _PRIVATE_MARKS = "PRIVATE KEY", b"PRIVATEKEY"
 _END_OF_KEY = "-----END"
 _TOKEN = re.compile(
     r"(?<![A-Za-z0-9_-])(?:" + "|".join(f"({pattern})" for _, pattern in reversed(_KEYS)) + r")(?![A-Za-z0-9])"
@@ -46,7 +47,8 @@ _SAMPLE = re.compile(
 
 _VALUE = r"[\"'`]?[ \t]{0,3}(?:[=:：]|is|是|为)[ \t]{0,3}[\"'`]?([^\s\"'`<>,;，。；、]{8,128})"
 _PASSWORD = re.compile(rf"(?:password|密码){_VALUE}", re.IGNORECASE)
-_KEY = re.compile(rf"(?:secret|key|token|passwd|pwd){_VALUE}", re.IGNORECASE)
+_KEY_WORDS = ("secret", "key", "token", "passwd", "pwd")
+_KEY = re.compile(rf"(?:{'|'.join(_KEY_WORDS)}){_VALUE}", re.IGNORECASE)
 _IN_ADDRESS = re.compile(r"[a-z][a-z0-9+]{1,20}://[^\s/:@\"'<>]{1,64}:([^\s/:@\"'<>]{6,128})@")
 _LEAST_BITS = 2.8
 """Of entropy in each character of a password; words and repeated signs have less."""
@@ -55,7 +57,13 @@ _CAPITALS_AND_DIGITS = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _AS_ZERO = bytes([ord("0") if byte in _CAPITALS_AND_DIGITS else byte for byte in range(256)])
 _JOINING = b"-_"
 _MIXED = b"0" * _MIXED_LEAST
-_MIXED_PATTERN = re.compile(_MIXED)
+# And keys are longer than most words.
+_LONG_LEAST = 16
+_LONG = re.compile(rf"[A-Za-z0-9_-]{{{_LONG_LEAST}}}")
+_WORD = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_-"
+_AS_LETTER = bytes([byte if byte == ord("\n") else b" a"[byte in _WORD] for byte in range(256)])
+_LONG_BYTES = b"a" * _LONG_LEAST
+_LONG_PATTERN = re.compile(_LONG_BYTES)
 _PASSWORD_BYTES = (b"assword", "密码".encode())
 _PASSWORD_CAPITALS = b"ASSWORD"
 _ADDRESS_BYTES = re.compile(rb"://[^/ :@\"]{1,64}:[^/ :@\"]{6,128}@")
@@ -95,21 +103,34 @@ class Secrets:
 
 def secrets_in(text: str) -> Iterator[tuple[str, Severity, tuple[int, int]]]:
     """Each secret as its kind, how sure that is, and its place."""
-    if found := _PRIVATE_KEY.search(text):
+    if _PRIVATE in text and (found := _PRIVATE_KEY.search(text)):
         end = text.find(_END_OF_KEY, found.end())
         yield "a private key", Severity.ERROR, (found.start(), len(text) if end < 0 else end)
     taken: list[tuple[int, int]] = []
-    for found in _TOKEN.finditer(text):
-        if _is_mixed(found.group()) and not _SAMPLE.search(found.group()):
+    long = _LONG.search(text) is not None
+    for found in _TOKEN.finditer(text) if long else ():
+        if _is_key(found.group()) and not _SAMPLE.search(found.group()):
             taken.append(found.span())
             yield _NAMES[(found.lastindex or 1) - 1], Severity.ERROR, found.span()
-    for pattern, is_mixed in ((_PASSWORD, False), (_KEY, True), (_IN_ADDRESS, False)):
-        for found in pattern.finditer(text):
-            word, (start, end) = found.group(1), found.span(1)
-            if any(first < end and start < last for first, last in taken):
-                continue
-            if _is_random(word) and (not is_mixed or _is_mixed(word)):
-                yield "a password" if not is_mixed else "a key", Severity.WARNING, (start, end)
+    for what, found in _assigned(text, long=long):
+        start, end = found.span(1)
+        if not any(first < end and start < last for first, last in taken) and _is_random(found.group(1)):
+            yield what, Severity.WARNING, (start, end)
+
+
+def _assigned(text: str, *, long: bool) -> Iterator[tuple[str, re.Match[str]]]:
+    # The look for a word costs a tenth of that for what is assigned to it.
+    lower = text.lower()
+    if "password" in lower or "密码" in text:
+        yield from (("a password", found) for found in _PASSWORD.finditer(text))
+    if long and any(word in lower for word in _KEY_WORDS):
+        yield from (("a key", found) for found in _KEY.finditer(text) if _is_key(found.group(1)))
+    if "://" in text:
+        yield from (("a password", found) for found in _IN_ADDRESS.finditer(text))
+
+
+def _is_key(word: str) -> bool:
+    return _LONG.search(word) is not None and _is_mixed(word)
 
 
 def _is_mixed(word: str) -> bool:
@@ -130,7 +151,11 @@ def _candidates(batch: Batch) -> list[int]:
     found: list[int] = []
     mixed = batch.marks.translated(_AS_ZERO, _JOINING)
     if _MIXED in mixed:
-        found = mixed.rows(_MIXED_PATTERN)
+        words = raw.translated(_AS_LETTER)
+        if _LONG_BYTES in words:
+            found = [row for row in words.rows(_LONG_PATTERN) if _MIXED in mixed.row(row)]
+    if _PRIVATE_MARKS in batch.marks:
+        found += batch.marks.rows_with(_PRIVATE_MARKS)
     found += raw.rows_with(*_PASSWORD_BYTES)
     if _PASSWORD_CAPITALS in batch.marks:
         found += raw.rows_with(_PASSWORD_CAPITALS)

@@ -16,6 +16,7 @@ RESIDENT, IBAN = "a Chinese resident identity number", "a bank account number (I
 
 FOUND = [
     (MAIL, "li.lei@mail.cn"),
+    (MAIL, "ANNA.BERG@MAIL.DE"),
     (MAIL, "Anna_Berg+shop@post.mail-provider.co.uk"),
     (PHONE, "13800138000"),
     (PHONE, "138 0013 8000"),
@@ -65,6 +66,7 @@ def test_each_kind_is_found_and_never_quoted(what: str, datum: str, around: str)
         "@somebody on GitHub",
         "a@b",
         "x = a @ b.c",
+        "Show your ticket@kiosk.Valid until Monday",
         "price: 13,800,138,000",
         "3.14159265358979",
         "order 12345678",
