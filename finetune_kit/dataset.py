@@ -19,12 +19,12 @@ from finetune_kit._sources import joined, noted, with_refused, without_refused
 from finetune_kit._user_code import name_of
 from finetune_kit.backends import Backend, JobSpec, connect
 from finetune_kit.cards import ModelCard
-from finetune_kit.changes import ChangeLog, Pass
+from finetune_kit.changes import ChangeLog
 from finetune_kit.conversions import Converted, to_chat, to_completion
 from finetune_kit.costs import CostEstimate, check_budget, checked_budget, estimate_cost
 from finetune_kit.counts import How, TokenCounts, count_tokens
 from finetune_kit.errors import ParameterError, ShutdownWarning
-from finetune_kit.fixes import AnyFix, Stage, apply_fixes, chosen
+from finetune_kit.fixes import AnyFix, Cleaned, chosen
 from finetune_kit.formats import rendered_lines
 from finetune_kit.hosts import FINE_TUNED_PREFIX, Resolved, check_dates, file_rules
 from finetune_kit.job import FineTuneJob
@@ -210,13 +210,11 @@ class Dataset(Constructors):
         `fixes` names others instead, such as `["lower_case"]`, fix objects such as `StripPrefix("Answer: ")`, and
         functions decorated with `@row_fix`; `"safe"` among them stands for all that are safe.
         """
-        meant = chosen(fixes, _codes(report))
         before = self._cleaned or Cleaned(self._rows, self._source)
-        stage = apply_fixes(self._rows, meant, before.changed)
-        if not stage.passes:
+        after = before.clean(chosen(fixes, _codes(report)))
+        if after is before:
             return self
-        cleaned = replace(before, stages=(*before.stages, stage))
-        return Dataset(stage.passes[-1].made, noted(self._source, stage.summary()), cleaned=cleaned)
+        return Dataset(after.rows, noted(self._source, after.notes()[-1]), cleaned=after)
 
     @property
     def changes(self) -> ChangeLog[Dataset]:
@@ -230,11 +228,8 @@ class Dataset(Constructors):
     def _without(self, codes: tuple[str, ...]) -> Dataset:
         if self._cleaned is None:
             return self
-        data = Dataset(self._cleaned.rows, self._cleaned.source)
-        for stage in self._cleaned.stages if codes else ():
-            if left := [fix for fix in stage.fixes if fix.code not in codes]:
-                data = data.clean(fixes=left)
-        return data
+        left = self._cleaned.without(codes) if codes else replace(self._cleaned, stages=())
+        return Dataset(left.rows, noted(left.source, *left.notes()), cleaned=left if left.stages else None)
 
     def write(self, path: str | os.PathLike[str], *, host: str = "openai") -> WrittenFile:
         """Write the rows as JSON Lines in UTF-8, with a byte-order mark where `host` wants one.
@@ -354,26 +349,6 @@ class Dataset(Constructors):
                 f"previous names rows beyond the {len(self):,} that there are. Pass the earlier Split instead.",
                 parameter="previous",
             ) from error
-
-
-@dataclass(frozen=True, slots=True)
-class Cleaned:
-    """How a data set became clean."""
-
-    rows: Rows
-    """As they were before."""
-    source: Source
-    stages: tuple[Stage, ...] = ()
-
-    @property
-    def passes(self) -> tuple[Pass, ...]:
-        """All that was done, in order."""
-        return tuple(each for stage in self.stages for each in stage.passes)
-
-    @property
-    def changed(self) -> bytes | None:
-        """For each row that is left, 1 if it was changed; None before anything was done."""
-        return self.stages[-1].passes[-1].changed if self.stages else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Fixes: what is done about the rules' findings, unasked only where nobody can object."""
 
+from finetune_kit.fixes.cleaned import Cleaned
 from finetune_kit.fixes.drops import EmptyCompletions, EmptyConversations, EmptyPrompts, LongExamples
 from finetune_kit.fixes.edges import ControlCharacters, InvisibleEdges, TrailingSpace
 from finetune_kit.fixes.flagged import DropFlagged
@@ -8,7 +9,6 @@ from finetune_kit.fixes.redaction import RedactPersonalData, RedactSecrets
 from finetune_kit.fixes.registry import NAMED, SAFE, chosen
 from finetune_kit.fixes.repeats import Duplicates
 from finetune_kit.fixes.row_fix import FunctionFix, row_fix
-from finetune_kit.fixes.run import Stage, apply_fixes
 from finetune_kit.fixes.spelling import LabelSpelling
 from finetune_kit.fixes.turns import MergeTurns
 from finetune_kit.fixes.wording import HtmlEntities, LowerCase, Mojibake, StripPrefix, StripSuffix, UnicodeForm
@@ -17,6 +17,7 @@ __all__ = [
     "NAMED",
     "SAFE",
     "AnyFix",
+    "Cleaned",
     "ControlCharacters",
     "DropFix",
     "DropFlagged",
@@ -36,12 +37,10 @@ __all__ = [
     "RedactSecrets",
     "RowFix",
     "SetFix",
-    "Stage",
     "StripPrefix",
     "StripSuffix",
     "TrailingSpace",
     "UnicodeForm",
-    "apply_fixes",
     "chosen",
     "row_fix",
 ]

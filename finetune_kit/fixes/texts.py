@@ -34,13 +34,12 @@ def with_texts(example: Example, change: Callable[[str], str], where: Where = "a
 
 
 def _turns(messages: tuple[Message, ...], change: Callable[[str], str], where: Where) -> tuple[Message, ...]:
-    changed = [
-        message
-        if where != "all" and (message.role == "assistant") != (where == "completion")
-        else _turn(message, change)
-        for message in messages
-    ]
+    changed = [_turn(message, change) if _is_meant(message, where) else message for message in messages]
     return messages if all(new is old for new, old in zip(changed, messages, strict=True)) else tuple(changed)
+
+
+def _is_meant(message: Message, where: Where) -> bool:
+    return where == "all" or (message.role == "assistant") == (where == "completion")
 
 
 def _turn(message: Message, change: Callable[[str], str]) -> Message:
