@@ -37,7 +37,9 @@ class LetterCase:
             hint = 'If people will not ask in capitals, `clean(fixes=["lower_case"])` changes them, never unasked.'
             yield self._issue("prompt", hint)
         if _in_capitals(sample.completions):
-            hint = "The model will answer in capitals. If that is not meant, data.map can change them."
+            hint = (
+                "The model will answer in capitals. If that is not meant, clean(fixes=[LowerCase('completion')]) helps."
+            )
             yield self._issue("completion", hint)
 
     def _issue(self, field: str, hint: str) -> Issue:

@@ -37,7 +37,10 @@ class PromptPrefix:
         beginning = _beginning(prompts)
         if len(beginning) > _LONG_PROMPT_PREFIX and len(set(prompts)) > 1 and not _rows(last, "prompt", beginning)[0]:
             message = f"every prompt begins with {quoted(beginning)}"
-            hint = "A fine-tuned model knows its task: without these words each example and each call is cheaper."
+            hint = (
+                "A fine-tuned model knows its task: without these words each example and each call is cheaper. "
+                f"StripPrefix({beginning!r}, where='prompt') among the fixes of `clean` takes them off."
+            )
             yield Issue(self.code, Severity.INFO, message, field="prompt", hint=hint)
 
 
@@ -64,7 +67,10 @@ class CompletionPrefix:
         if without:
             return
         message = f"every completion begins with {quoted(beginning)}"
-        hint = "The model would write it in every answer: take it off, and add it where answers are shown."
+        hint = (
+            "The model would write it in every answer: better add it where answers are shown. "
+            f"StripPrefix({beginning!r}) among the fixes of `clean` takes it off."
+        )
         yield Issue(self.code, Severity.INFO, message, field="completion", hint=hint)
         message = f"nothing stands behind {quoted(beginning)}, with which all completions begin"
         hint = "Write the answer, or drop the row; without its beginning the completion would be empty."

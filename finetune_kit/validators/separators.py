@@ -90,9 +90,11 @@ class Prepared:
             return
         stop = f" and every completion with {quoted(answered.mark)}" if answered.everywhere else ""
         message = f"every prompt ends with {quoted(asked.mark)}{stop} already, as a preparation tool leaves them"
+        marks = [f"StripSuffix({asked.mark!r}, where='prompt')"]
+        marks += [f"StripSuffix({answered.mark!r})"] if answered.everywhere else []
         hint = (
-            "Upload such a file as it is. For `train` take the marks off: its template adds a separator and a stop "
-            "sequence of its own, and the same ones to every call."
+            "Upload such a file as it is. `train` adds marks of its own, and the same ones to every call: take these "
+            f"off first, by clean(fixes=[{', '.join(marks)}])."
         )
         yield Issue(self.code, Severity.INFO, message, field="prompt", hint=hint)
 

@@ -68,7 +68,8 @@ def _mixture(code: str, field: str, ending: Ending) -> Iterator[Issue]:
         return
     if not ending.usual:
         message = f"some {field}s end with {quoted(ending.mark)}, most do not ({ending.having:,} of {ending.rows:,} do)"
-        hint = "Take it off: the template adds one to all of them in training."
+        where = ", where='prompt'" if field == "prompt" else ""
+        hint = f"The template adds one to all of them in training: StripSuffix({ending.mark!r}{where}) takes these off."
         yield Issue(code, Severity.WARNING, message, field=field, hint=hint)
         return
     message = f"the {field} does not end with {quoted(ending.mark)}, as most do"

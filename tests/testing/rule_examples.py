@@ -174,8 +174,16 @@ EXAMPLES: dict[str, Examples] = {
     "identical_prompts": Examples([pairs(40, prompt="Write a review")], [FREE, pairs(40, prompt="")]),
     "task_type": Examples([FREE, LABELLED, pairs(40, prompt="")], [TALK, PREFER]),
     "prompt_prefix": Examples([pairs(40, prompt="Classify the following message: parcel {}")], [FREE, LABELLED]),
-    "completion_prefix": Examples([pairs(40, completion="The answer is: on day {}")], [FREE, LABELLED]),
-    "prompt_suffix": Examples([[*pairs(40, prompt="Where is {}? ->"), *pairs(10, prompt="And {}")]], [FREE]),
+    "completion_prefix": Examples(
+        [[*pairs(40, completion="The answer is: on day {}"), ("Where is it?", "The answer is:")]], [FREE, LABELLED]
+    ),
+    "prompt_suffix": Examples(
+        [
+            [*pairs(40, prompt="Where is {}? ->"), *pairs(10, prompt="And {}")],
+            pairs(40, prompt="Where is {}?\n\nAnswer in one word:"),
+        ],
+        [FREE],
+    ),
     "completion_suffix": Examples([[*pairs(40, completion="Day {} END"), *pairs(9, completion="No {}")]], [FREE]),
     "prepared": Examples([pairs(40, prompt="Where is {}? ->", completion=" Day {}\n")], [FREE]),
     "letter_case": Examples([pairs(40, prompt="WHERE IS PARCEL {}?")], [FREE, labelled(SPAM=30, HAM=30)]),
@@ -189,6 +197,7 @@ EXAMPLES: dict[str, Examples] = {
         [FREE], [[SOUND]], FileSize(file_rules("openai").model_copy(update={"max_file_bytes": 1_000}))
     ),
     "file_source": Examples([SOUND], [], FileSource(file_rules("openai"), replace(SOURCE, format="jsonl", bom=True))),
+    "host_kind": Examples([SOUND], [TALK], HostKind(host_profile("openai"))),
     "plugin_failed": Examples([SOUND], [], BrokenPlugin("'house' of the package house 1.0", "ImportError: no module")),
     "separator": Examples([FREE], [pairs(40, prompt="Where is {}? ->"), TALK]),
     "stop_sequence": Examples([FREE], [pairs(40, completion="Day {} END"), TALK]),
