@@ -34,12 +34,10 @@ class LetterCase:
     def _judge(self, last: Batch) -> Iterator[Issue]:
         sample = last.view(sample_of)
         if _in_capitals(sample.prompts):
-            hint = 'If people will not ask in capitals, `clean(fixes=["lower_case"])` changes them, never unasked.'
+            hint = "If people will not ask in capitals, clean(fixes=[LowerCase('prompt')]) changes them, never unasked."
             yield self._issue("prompt", hint)
         if _in_capitals(sample.completions):
-            hint = (
-                "The model will answer in capitals. If that is not meant, clean(fixes=[LowerCase('completion')]) helps."
-            )
+            hint = "The model will answer so. If that is not meant, clean(fixes=[LowerCase('completion')]) helps."
             yield self._issue("completion", hint)
 
     def _issue(self, field: str, hint: str) -> Issue:
