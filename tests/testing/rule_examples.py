@@ -197,7 +197,6 @@ EXAMPLES: dict[str, Examples] = {
         [FREE], [[SOUND]], FileSize(file_rules("openai").model_copy(update={"max_file_bytes": 1_000}))
     ),
     "file_source": Examples([SOUND], [], FileSource(file_rules("openai"), replace(SOURCE, format="jsonl", bom=True))),
-    "host_kind": Examples([SOUND], [TALK], HostKind(host_profile("openai"))),
     "plugin_failed": Examples([SOUND], [], BrokenPlugin("'house' of the package house 1.0", "ImportError: no module")),
     "separator": Examples([FREE], [pairs(40, prompt="Where is {}? ->"), TALK]),
     "stop_sequence": Examples([FREE], [pairs(40, completion="Day {} END"), TALK]),
