@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from finetune_kit.validators import ContentParts
-from tests.chats_of import ANSWER, JSON, USER, chat, found
+from finetune_kit.validators import ContentParts, validate
+from tests.chats_of import ANSWER, JSON, USER, chat, found, rows
 
 IMAGE = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}
 TEXT = {"type": "text", "text": "What is this?"}
@@ -46,6 +46,15 @@ def test_parts_in_the_result_of_a_tool_are_a_warning() -> None:
     assert found(ContentParts(), example) == [
         ("warning", "messages[1].content", "the content of a tool message is a list of parts")
     ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "hint"),
+    [("output_text", "Write text, as hosts call it in chat."), ("pdf", "A part is text or image_url.")],
+)
+def test_the_names_of_other_interfaces_are_translated(kind: str, hint: str) -> None:
+    (issue,) = validate(rows(chat(USER | {"content": [TEXT, {"type": kind}]}, ANSWER)), [ContentParts()]).issues
+    assert issue.hint == hint
 
 
 @given(JSON, JSON)

@@ -37,6 +37,8 @@ def issues(*parts: Any, rule: ImageParts | None = None) -> list[tuple[str, str |
         "https://example.org/a.png",
         "HTTP://example.org/图.jpg?size=1",
         data_url(PNG),
+        data_url(PNG[:25] + b"\x06" + PNG[26:]),
+        data_url(PNG[:25]),
         data_url(JPEG, "image/jpeg"),
         data_url(JPEG, "image/jpg"),
         data_url(WEBP, "IMAGE/WEBP"),
@@ -62,7 +64,10 @@ def test_addresses_and_data_urls_are_right(url: str) -> None:
         (data_url(PNG)[:-1], "an image whose Base64 is not valid"),
         (data_url(PNG).replace("A", "\n"), "an image whose Base64 is not valid"),
         (data_url(PNG).replace("A", "é"), "an image whose Base64 is not valid"),
+        (data_url(PNG + b"x")[:-3] + "!==", "an image whose Base64 is not valid"),
+        (data_url(PNG + b"xx")[:-2] + "!=", "an image whose Base64 is not valid"),
         (data_url(b"<html>" + b"x" * 60), "the data of an image are not PNG"),
+        (data_url(b"RIFF\x24\x00\x00\x00WAVEfmt " + b"x" * 60, "image/webp"), "the data of an image are not WEBP"),
     ],
 )
 def test_each_fault_of_an_address_is_an_error(url: object, message: str) -> None:
@@ -102,6 +107,8 @@ def test_the_size_is_known_to_the_byte() -> None:
 def test_ten_images_are_allowed_and_eleven_are_not() -> None:
     part = image("https://example.org/a.png")
     assert issues(*[part] * 10) == []
+    ten, one = (chat(USER | {"content": [part] * times}, ANSWER) for times in (10, 1))
+    assert found(ImageParts(), ten, one) == []
     assert issues(*[part] * 11) == [("error", "messages", "there are more than 10 images in the example")]
 
 

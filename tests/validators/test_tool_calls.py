@@ -147,6 +147,7 @@ def test_calls_of_tools_that_no_row_defines_are_one_warning() -> None:
 
 
 def test_several_calls_at_once_contradict_parallel_tool_calls_false() -> None:
+    assert found(ToolCalls(), chat(USER, calls(call()), tools=[TOOL], parallel_tool_calls=False)) == []
     assert found(ToolCalls(), chat(USER, calls(call(), call("b")), tools=[TOOL], parallel_tool_calls=False)) == [
         (
             "warning",
@@ -154,6 +155,11 @@ def test_several_calls_at_once_contradict_parallel_tool_calls_false() -> None:
             "there are several calls at once, and parallel_tool_calls is false",
         )
     ]
+
+
+def test_tools_and_functions_of_a_row_are_all_known() -> None:
+    both = chat(USER, calls(call(), call("b", name="find")), tools=[TOOL], functions=[{"name": "find"}])
+    assert found(ToolCalls(), both) == []
 
 
 def test_the_older_form_of_calls_is_judged_alike() -> None:
