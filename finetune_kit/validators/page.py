@@ -78,8 +78,9 @@ def card(report: ReportData) -> str:
         for code in report.findings
         for finding in code.findings[:MESSAGES_SHOWN]
     ]
-    headings = ("", "rule", "what is wrong", "times", "first rows")
-    head = element("tr", *(element("th", name, attributes={"scope": "col"}) for name in headings))
+    headings = ("", "rule", "what was found", "times", "first rows")
+    style = {"scope": "col", "style": "text-align: left"}
+    head = element("tr", *(element("th", name, attributes=style) for name in headings))
     table = element("table", element("thead", head), element("tbody", *rows)) if rows else Html("")
     more = element("small", 'report.to_html("report.html") shows examples, lengths and labels.')
     told = element("strong", _headline(report))
