@@ -128,7 +128,7 @@ class Preview:
 
     @property
     def _title(self) -> str:
-        how = "by texts" if self.tokenizer is None else f"by tokens of {self.tokenizer}"
+        how = "by texts" if self.tokenizer is None else f"by tokens ({self.tokenizer})"
         return f"{len(self.rows):,} of {self.of:,} training examples, {how}"
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 from finetune_kit.records import CompletionExample, Example, Kind
 from finetune_kit.tokens.estimate import Estimate
-from finetune_kit.tokens.layout import as_conversation, layout
+from finetune_kit.tokens.layout import MESSAGE_TOKENS, as_conversation, layout
 from finetune_kit.tokens.span import Span
 from finetune_kit.tokens.vocabulary import Tokenizer, tokenizer
 
@@ -107,6 +107,9 @@ class HostedTokens:
     def measure(self, example: Example) -> Measured:
         """The tokens of one example, without its text being copied."""
         count = self.tokenizer.count
+        if isinstance(example, CompletionExample):  # as `_layout` has it, several times as fast
+            asked, answered = count(example.prompt), count(example.completion)
+            return Measured(asked + answered + self._around_pair, answered, answered)
         total = trained = uncounted = answer = longest = 0
         message = ""
         for span in self._layout(example):
@@ -131,6 +134,14 @@ class HostedTokens:
                 yield replace(span, text="")
             for piece in pieces:
                 yield Span(piece.text, span.use, span.where, tokens=piece.tokens)
+
+    @property
+    def _around_pair(self) -> int:
+        """What a conversation adds to a prompt and its completion: two messages, and what primes the answer."""
+        if not self.chat_only:
+            return 0
+        roles = self.tokenizer.count("user") + self.tokenizer.count("assistant")
+        return roles + 3 * MESSAGE_TOKENS
 
     def _layout(self, example: Example) -> Iterator[Span]:
         if self.chat_only and isinstance(example, CompletionExample):

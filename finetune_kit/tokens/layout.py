@@ -8,7 +8,7 @@ from finetune_kit.records import ChatExample, CompletionExample, Example, JsonVa
 from finetune_kit.tokens.span import Span, Use, as_text
 from finetune_kit.tokens.tools import tool_spans
 
-_MESSAGE_TOKENS = 3
+MESSAGE_TOKENS = 3
 """Around each message, by OpenAI's published count; also what primes the answer."""
 _NAME_TOKENS = 1
 
@@ -45,11 +45,11 @@ def _conversation(example: Example, tool_tokens: int) -> Iterator[Span]:
         for name, turns in (("preferred_output", example.preferred), ("non_preferred_output", example.non_preferred)):
             for number, message in enumerate(turns):
                 yield from _message(message, f"{name}[{number}]", learns=True)
-    yield Span("", "special", "priming", _MESSAGE_TOKENS)
+    yield Span("", "special", "priming", MESSAGE_TOKENS)
 
 
 def _message(message: Message, where: str, *, learns: bool) -> Iterator[Span]:
-    yield Span(message.role, "special", f"{where}.role", _MESSAGE_TOKENS)
+    yield Span(message.role, "special", f"{where}.role", MESSAGE_TOKENS)
     more = message.more
     use: Use = "trained" if learns and message.role == "assistant" and more.get("weight", 1) != 0 else "context"
     name = more.get("name")
@@ -82,7 +82,7 @@ def _content(content: str | list[JsonValue] | None, use: Use, where: str) -> Ite
 
 def _call(call: JsonValue, use: Use, where: str) -> Iterator[Span]:
     if not isinstance(call, Mapping):
-        yield Span(as_text(call), use, where, _MESSAGE_TOKENS)
+        yield Span(as_text(call), use, where, MESSAGE_TOKENS)
         return
-    yield Span(as_text(call.get("name")), use, f"{where}.name", _MESSAGE_TOKENS)
+    yield Span(as_text(call.get("name")), use, f"{where}.name", MESSAGE_TOKENS)
     yield Span(as_text(call.get("arguments")), use, f"{where}.arguments")

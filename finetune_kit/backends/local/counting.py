@@ -96,4 +96,4 @@ def local_tokens(home: Home, base: str) -> LocalTokens:
         tokenizer: Any = transformers.AutoTokenizer.from_pretrained(where)
     except (OSError, ValueError, KeyError) as error:
         raise WeightsError(f"the tokenizer of {base!r} cannot be read: {str(error).partition(chr(10))[0]}") from error
-    return LocalTokens(Encoder(tokenizer, sys.maxsize), f"that of {base}")
+    return LocalTokens(Encoder(tokenizer, sys.maxsize), f"{base}'s own")
