@@ -61,10 +61,12 @@ class _Run:
 
     def by_row(self) -> Pass:
         """Apply fixes that look at one row at a time."""
-        fixes = [(fix, isinstance(fix, DropFix)) for fix in self._fixes]
         for batch in self._rows.batches():
-            for row in self._suspects(batch):
-                self._apply(row, batch.example(row), fixes)
+            steps = [_Step(fix, isinstance(fix, DropFix), _suspects(fix, batch)) for fix in self._fixes]
+            every = any(step.suspects is None for step in steps)
+            rows = range(batch.start, batch.start + len(batch)) if every else sorted(_all_suspects(steps))
+            for row in rows:
+                self._apply(row, batch.example(row), steps)
         return self._finish()
 
     def by_plan(self, fix: SetFix) -> Pass:
@@ -75,19 +77,13 @@ class _Run:
                 self._leave(row, after)
         return self._finish()
 
-    def _suspects(self, batch: Batch) -> Iterable[int]:
-        rows: set[int] = set()
-        for fix in self._fixes:
-            suspects: Callable[[Batch], Iterable[int]] | None = getattr(fix, "suspects", None)
-            if suspects is None:
-                return range(batch.start, batch.start + len(batch))
-            rows.update(suspects(batch))
-        return sorted(rows)
-
-    def _apply(self, row: int, example: Example, fixes: Sequence[tuple[AnyFix, bool]]) -> None:
+    def _apply(self, row: int, example: Example, steps: Sequence[_Step]) -> None:
         now = example
-        for number, (fix, drops) in enumerate(fixes):
-            after = self._dropped(fix, now, row) if drops else self._mended(fix, now, row)
+        for number, step in enumerate(steps):
+            if now is example and step.suspects is not None and row not in step.suspects:
+                continue
+            fix = step.fix
+            after = self._dropped(fix, now, row) if step.drops else self._mended(fix, now, row)
             if after is now or (after is not None and not self._differ(after, now, fix, row)):
                 continue
             self._entries.add(number, row, after, before=None if now is example else now)
@@ -168,6 +164,25 @@ class _Run:
             counted.append(RuleCount(fix.code, fix.description, seen, changed, dropped))
             seen -= dropped
         return tuple(counted)
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A fix over one batch."""
+
+    fix: AnyFix
+    drops: bool
+    suspects: frozenset[int] | None
+    """The rows that it would touch as they were read, and perhaps others; None where that is not known."""
+
+
+def _suspects(fix: AnyFix, batch: Batch) -> frozenset[int] | None:
+    find: Callable[[Batch], Iterable[int]] | None = getattr(fix, "suspects", None)
+    return None if find is None else frozenset(find(batch))
+
+
+def _all_suspects(steps: Iterable[_Step]) -> set[int]:
+    return {row for step in steps for row in step.suspects or ()}
 
 
 def _in_order(fix: SetFix, rows: Rows) -> Iterator[tuple[int, Example | None]]:

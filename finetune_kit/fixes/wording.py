@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,9 +14,11 @@ from finetune_kit._damage import mended
 from finetune_kit.errors import ParameterError
 from finetune_kit.fixes.texts import Where, with_texts
 from finetune_kit.records import Example
+from finetune_kit.rows import DAMAGED, Batch
 
 # Only those that end in a semicolon: the "&copy" in "?id=1&copy=2" is no copyright sign.
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+_ENTITY_BYTES = re.compile(rb"&[#A-Za-z]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,10 @@ class HtmlEntities:
     safe = False
     description = "write HTML entities as characters"
 
+    def suspects(self, batch: Batch) -> Iterable[int]:
+        """Rows with what an entity begins with."""
+        return batch.raw.rows(_ENTITY_BYTES) if b"&" in batch.raw else ()
+
     def mend(self, example: Example) -> Example:
         """The example with the characters."""
         return with_texts(example, lambda text: _ENTITY.sub(lambda found: html.unescape(found[0]), text), self.where)
@@ -136,6 +143,10 @@ class Mojibake:
     code = "mojibake"
     safe = False
     description = "read the text as it was meant"
+
+    def suspects(self, batch: Batch) -> Iterable[int]:
+        """Damaged rows, known since they were read."""
+        return batch.flagged(DAMAGED)
 
     def mend(self, example: Example) -> Example:
         """The example with the characters that were meant."""
