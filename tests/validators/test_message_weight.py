@@ -35,6 +35,10 @@ def test_weights_of_0_and_1_and_none_at_all_are_right(weight: object) -> None:
     assert found(MessageWeight(), chat(USER, ANSWER | {"weight": weight}, USER, ANSWER)) == []
 
 
+def test_a_row_in_which_every_answer_has_weight_1_is_learnt_as_without() -> None:
+    assert found(MessageWeight(), chat(USER, ANSWER | {"weight": 1}, USER, ANSWER | {"weight": 1})) == []
+
+
 def test_a_weight_elsewhere_has_no_effect() -> None:
     assert found(MessageWeight(), chat(USER | {"weight": 0}, ANSWER)) == [
         ("warning", "messages[0].weight", "the weight of a message that is not the assistant's")
