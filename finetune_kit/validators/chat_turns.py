@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import NamedTuple, TypeAlias
 
-from finetune_kit.records import ChatExample, JsonValue, Message, PreferenceExample
+from finetune_kit.records import ChatExample, JsonValue, Kind, Message, PreferenceExample
 from finetune_kit.rows import Batch
 from finetune_kit.validators.issue import Issue, Severity
 
@@ -38,19 +39,32 @@ class Conversations:
     """Who speaks in each; of a preference pair, in what is asked."""
     special: list[tuple[int, Conversation]]
     """Those rows in which a message holds more than a role and a text, or that bring tools."""
+    texts: list[str] | None
+    """What all messages say, one after the other, where none holds more than a role and a text; else None."""
 
 
 def conversations(batch: Batch) -> Conversations:
     """For `Batch.view`."""
     if batch.kind == "completion":
-        return Conversations([], [], [])
+        return Conversations([], [], [], None)
     rows = [
         (row, example)
         for row, example in enumerate(batch.examples, batch.start)
         if isinstance(example, ChatExample | PreferenceExample)
     ]
     roles = [tuple([message.role for message in example.messages]) for _, example in rows]
-    return Conversations(rows, roles, [(row, example) for row, example in rows if _is_special(example)])
+    texts = _plain_texts(batch.kind, rows)
+    if texts is not None:
+        return Conversations(rows, roles, [(row, example) for row, example in rows if example.more], texts)
+    return Conversations(rows, roles, [(row, example) for row, example in rows if _is_special(example)], None)
+
+
+def _plain_texts(kind: Kind, rows: list[tuple[int, Conversation]]) -> list[str] | None:
+    if kind != "chat":
+        return None
+    turns = [message for _, example in rows for message in example.messages]
+    texts = [message.content for message in turns if type(message.content) is str]
+    return None if len(texts) < len(turns) or any(map(attrgetter("more"), turns)) else texts
 
 
 def _is_special(example: Conversation) -> bool:

@@ -54,6 +54,9 @@ class EmptyMessage:
 
     def check(self, batch: Batch) -> Iterable[Issue]:
         """One error for each empty message."""
+        found = batch.view(conversations)
+        if found.texts is not None and all(found.texts) and not any(map(str.isspace, found.texts)):
+            return ()
         return [
             Issue(
                 self.code,
@@ -63,7 +66,7 @@ class EmptyMessage:
                 field=f"{where}.content",
                 hint="Write the message, or drop it or its conversation.",
             )
-            for row, example in batch.view(conversations).rows
+            for row, example in found.rows
             if _may_have_empty_messages(example)
             for where, message in turns_of(example)
             if _is_empty(message)
