@@ -13,9 +13,11 @@ from itertools import accumulate, compress, islice, pairwise
 from operator import sub
 from typing import IO
 
+from finetune_kit._background import Background
 from finetune_kit.errors import StorageError
 
 _WRITE_BUFFER_BYTES = 1 << 20
+_LARGE_BYTES = 1 << 16  # from here on, a thread of its own pays
 
 # The kernel counts mapped pages as this process's memory, and maps 16 pages around each one touched. They are handed
 # back once they span this many bytes, and as many bytes or this many rows were read; the page cache keeps them.
@@ -45,32 +47,39 @@ class Spool:
             ) from error
         weakref.finalize(self, _close, self._file)
         self._offsets = array("Q", [0])
+        self._background: Background | None = None
 
     def __len__(self) -> int:
         return len(self._offsets) - 1
 
     def append(self, record: bytes) -> None:
         """Write one record behind the others."""
-        try:
-            self._file.write(record)
-        except OSError as error:
-            _close(self._file)
-            raise _storage_error(error) from error
+        self._write(record)
         self._offsets.append(self._offsets[-1] + len(record))
 
     def append_many(self, records: bytes, lengths: Iterable[int]) -> None:
         """Write several records that stand one behind the other, at once."""
+        self._write(records)
+        ends = accumulate(lengths, initial=self._offsets.pop())
+        self._offsets.extend(ends)
+
+    def _write(self, data: bytes) -> None:
         try:
-            self._file.write(records)
+            if self._background is None and len(data) >= _LARGE_BYTES:
+                self._background = Background(self._file.write)
+            if self._background is None:
+                self._file.write(data)
+            else:
+                self._background.put(data)  # all that follows, so that it stays in order
         except OSError as error:
             _close(self._file)
             raise _storage_error(error) from error
-        ends = accumulate(lengths, initial=self._offsets.pop())
-        self._offsets.extend(ends)
 
     def seal(self) -> Store:
         """What was written, for reading; nothing can be appended afterwards."""
         try:
+            if self._background is not None:
+                self._background.finish()
             self._file.flush()
             mapped = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ) if self._offsets[-1] else None
         except OSError as error:

@@ -5,17 +5,20 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import compress
+from weakref import WeakKeyDictionary
 
 from finetune_kit._canonical import DIGEST_BYTES
-from finetune_kit.rows import Batch, Rows
+from finetune_kit.rows import Rows
 
 # A plain set of 1.8 million keys takes 163 MB; sorted runs of this many keep it near 20 MB whatever the number of keys.
 _RUN = 1 << 18
 _KEYS_END = 1 << 64
 _HALF = DIGEST_BYTES // 2
 _FEW = 1 << 19  # as a set, 40 MB for a moment
+
+_same_keys: WeakKeyDictionary[Rows, array[int]] = WeakKeyDictionary()
 
 
 def repeated(keys: array[int]) -> set[int]:
@@ -50,21 +53,20 @@ def _in_order(keys: array[int]) -> Iterator[array[int]]:
         yield within
 
 
-def same_keys(rows: Rows) -> Iterator[int]:
+def same_keys(rows: Rows) -> Sequence[int]:
     """The rows, in order, whose key another row has too."""
-    keys = rows.row_keys()
-    candidates = repeated(keys)
-    return (row for row, key in enumerate(keys) if key in candidates) if candidates else iter(())
+    known = _same_keys.get(rows)
+    if known is None:
+        keys = rows.row_keys()
+        candidates = repeated(keys)
+        known = array("Q", (row for row, key in enumerate(keys) if key in candidates) if candidates else ())
+        _same_keys[rows] = known  # what is checked for repeats is freed of them next
+    return known
 
 
-def same_keys_of(batch: Batch) -> array[int]:
-    """`same_keys` of the whole set that the batch belongs to, as a `view` for all the rules that need them."""
-    return array("Q", same_keys(batch.rows))
-
-
-def repeated_rows(rows: Rows, same: array[int] | None = None) -> Iterator[tuple[int, int]]:
-    """Each row whose content an earlier one has, with the first that has it; `same` is `same_keys`, if it is known."""
-    candidates = array("Q", same_keys(rows)) if same is None else same
+def repeated_rows(rows: Rows) -> Iterator[tuple[int, int]]:
+    """Each row whose content an earlier one has, with the first that has it."""
+    candidates = same_keys(rows)
     # Half of each digest first, in an array: where only prompts repeat, no dict has to hold all that ask the same.
     halves = array("Q", (int.from_bytes(rows.digest(row)[:_HALF]) for row in candidates))
     again = repeated(halves)

@@ -356,7 +356,7 @@ def _picked(values: array[int], numbers: Sequence[int]) -> array[int]:
 class Rows(Sequence[Example]):
     """An immutable view of stored rows: slices and `take` share the store and copy no row."""
 
-    __slots__ = ("_index", "_order", "kind")
+    __slots__ = ("__weakref__", "_index", "_order", "kind")
 
     kind: Kind
 
@@ -401,8 +401,8 @@ class Rows(Sequence[Example]):
 
     def take(self, indices: Sequence[int]) -> Rows:
         """The rows at `indices`, in that order, as a view; `IndexError` for one that is not there."""
-        narrow = len(self._index.flags) < 1 << 32
-        return Rows(self.kind, self._index, array("I" if narrow else "Q", map(self._order.__getitem__, indices)))
+        narrow = "I" if len(self._index.flags) < 1 << 32 else "Q"
+        return Rows(self.kind, self._index, array(narrow, map(self._order.__getitem__, indices)))
 
     def origin(self, index: int) -> Origin:
         """Where row `index` came from."""

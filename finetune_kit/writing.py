@@ -5,20 +5,18 @@ from __future__ import annotations
 import codecs
 import hashlib
 import os
-import queue
-import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate, chain, takewhile
 from typing import IO
 
+from finetune_kit._background import Background
 from finetune_kit._refused import RefusedRows
 from finetune_kit._replacing import replacing
 from finetune_kit.errors import FileTooLargeError
 from finetune_kit.hosts import FileRules
 from finetune_kit.rows import Rows
-
-_BLOCKS_WAITING = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +55,24 @@ def write_refused(rows: RefusedRows, path: str | os.PathLike[str]) -> WrittenFil
 
 def _written(blocks: Iterable[bytes], path: str) -> tuple[int, str]:
     """The size and the hash of the file that the blocks became."""
-    with replacing(path) as file, _Sink(file) as sink:
-        for block in blocks:
-            sink.put(block)
-    return sink.size_bytes, sink.sha256
+    size_bytes, sha256 = 0, hashlib.sha256()
+    with replacing(path) as file:
+        writing, hashing = Background(partial(_write, file)), Background(sha256.update)
+        try:
+            for block in blocks:
+                writing.put(block)
+                hashing.put(block)
+                size_bytes += len(block)
+        finally:
+            writing.finish()
+            hashing.finish()
+    return size_bytes, sha256.hexdigest()
+
+
+def _write(file: IO[bytes], block: bytes) -> None:
+    left = memoryview(block)
+    while left:
+        left = left[file.write(left) :]
 
 
 def _check_size(rows: Rows, size_bytes: int, rules: FileRules, *, path: str) -> None:
@@ -76,51 +88,3 @@ def _check_size(rows: Rows, size_bytes: int, rules: FileRules, *, path: str) -> 
             max_bytes=rules.max_file_bytes,
             rows_that_fit=fitting,
         )
-
-
-class _Sink:
-    """Writes in a thread of its own, while blocks are hashed and the next one is gathered."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self.size_bytes = 0
-        self._file = file
-        self._hash = hashlib.sha256()
-        self._blocks: queue.Queue[bytes | None] = queue.Queue(_BLOCKS_WAITING)
-        self._error: OSError | None = None
-        self._thread = threading.Thread(target=self._work, name="finetune_kit writer", daemon=True)
-
-    def __enter__(self) -> _Sink:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._blocks.put(None)
-        self._thread.join()
-        if self._error is not None:
-            raise self._error
-
-    @property
-    def sha256(self) -> str:
-        """Of all that was put."""
-        return self._hash.hexdigest()
-
-    def put(self, block: bytes) -> None:
-        """Write a block behind the others; an error of an earlier one is raised here."""
-        if self._error is not None:
-            raise self._error
-        self._blocks.put(block)
-        self._hash.update(block)
-
-    def _work(self) -> None:
-        while (block := self._blocks.get()) is not None:
-            if self._error is None:
-                try:
-                    self._write(block)
-                except OSError as error:
-                    self._error = error
-
-    def _write(self, block: bytes) -> None:
-        left = memoryview(block)
-        while left:
-            left = left[self._file.write(left) :]
-        self.size_bytes += len(block)

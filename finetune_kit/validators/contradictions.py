@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from finetune_kit.records import CompletionExample
-from finetune_kit.repeats import same_keys_of
+from finetune_kit.repeats import same_keys
 from finetune_kit.rows import Batch
 from finetune_kit.validators.issue import Issue, Severity
 
@@ -44,7 +44,7 @@ class ContradictionsCheck:
             return
         rows = self._last.rows
         first: dict[int, tuple[int, int]] = {}  # hashes: many long texts would fill the memory
-        for row in self._last.view(same_keys_of):
+        for row in same_keys(self._last.rows):
             example = rows[row]
             if isinstance(example, CompletionExample) and (prompt := example.prompt.strip()):
                 answer = hash(example.completion.strip())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from finetune_kit.repeats import repeated_rows, same_keys_of
+from finetune_kit.repeats import repeated_rows
 from finetune_kit.rows import Batch
 from finetune_kit.validators.issue import Issue, Severity
 
@@ -40,7 +40,7 @@ class DuplicatesCheck:
     def finish(self) -> Iterator[Issue]:
         """A warning for each example but the first of its equals."""
         if self._last is not None:
-            for row, earlier in repeated_rows(self._last.rows, self._last.view(same_keys_of)):
+            for row, earlier in repeated_rows(self._last.rows):
                 yield self._issue(row, earlier)
 
     def _issue(self, row: int, earlier: int) -> Issue:
