@@ -93,6 +93,7 @@ def test_ninety_days_before_each_date_a_warning_is_given() -> None:
     assert check_dates(OPENAI, model, on=date(2026, 10, 7)) == ()
     (training,) = check_dates(OPENAI, model, on=date(2026, 10, 8))
     assert "takes no new training from 2027-01-06 on: in 90 days" in training
+    assert training.endswith("can train.")
     training, shut = check_dates(OPENAI, model, on=date(2026, 11, 24))
     assert "in 43 days" in training
     assert "is shut down on 2027-01-14, with all that was trained from it: in 51 days" in shut

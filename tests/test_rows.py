@@ -360,3 +360,20 @@ def test_views_are_written_as_the_lines_of_their_rows(examples: list[CompletionE
     assert view.content_bytes() == sum(view.content_lengths()) == len(expected)
     assert view.fit(len(expected))
     assert not view.fit(len(expected) - 1)
+
+
+def test_rows_longer_than_a_size_are_named_by_their_numbers() -> None:
+    rows = completions(("a", "b"), ("a" * 500, "b"), ("a", "b" * 600), ("c", "d"))
+    whole, mixed = next(rows.batches()), next(rows.take([2, 0, 1]).batches())
+    assert whole.longer_than(400) == [1, 2]
+    assert mixed.longer_than(400) == [0, 2]
+    assert mixed.longer_than(10_000) == []
+    assert whole[2:].longer_than(400) == [2]
+    assert rows.stored_lengths(range(4)) == list(rows.content_lengths())
+    assert rows.take([]).stored_lengths(range(0)) == []
+
+
+def test_metadata_counts_as_stored_and_not_as_content() -> None:
+    rows = rows_of(CompletionExample("a", "b", {"note": "n" * 500}), CompletionExample("a", "b"))
+    assert next(rows.batches()).longer_than(400) == [0]
+    assert max(rows.content_lengths()) < 400

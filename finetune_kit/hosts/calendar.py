@@ -37,12 +37,13 @@ def check_dates(profile: HostProfile, model: str, *, on: date | None = None) -> 
             f"still answer. Choose another one: finetune_kit.models() lists them {told}.",
             model=model,
         )
+    about = f" Note: {facts.about}." if facts.about else ""
     ends = (
-        (facts.training_ends, "takes no new training from {} on"),
-        (facts.shuts_down, "is shut down on {}, with all that was trained from it"),
+        (facts.training_ends, "takes no new training from", " on", about),
+        (facts.shuts_down, "is shut down on", ", with all that was trained from it", ""),
     )
     return tuple(
-        f"{model} on {profile.name!r} {what.format(end)}: in {(end - day).days} days {told}."
-        for end, what in ends
+        f"{model} on {profile.name!r} {what} {end}{more}: in {(end - day).days} days {told}.{note}"
+        for end, what, more, note in ends
         if end is not None and (end - day).days <= DAYS_OF_WARNING
     )

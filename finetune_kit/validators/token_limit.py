@@ -36,6 +36,8 @@ class TokenLimit:
     """What counts them; called when an example comes near the limit, since loading it takes a while."""
     beyond: str = ""
     """What the host does with an example that is longer, to be read after "the host"."""
+    as_of: date | None = None
+    """When the limit was looked up, since limits age."""
     template: PromptTemplate | None = None
     """What will be put around prompts and completions."""
 
@@ -47,7 +49,8 @@ class TokenLimit:
         found = limiting_facts(host, model, lambda facts: facts.training_context_tokens)
         if found is None or found.facts.training_context_tokens is None:
             return None
-        return cls(found.facts.training_context_tokens, found.whose, found.tokens, found.profile.beyond_context)
+        facts, beyond = found.facts, found.profile.beyond_context
+        return cls(found.facts.training_context_tokens, found.whose, found.tokens, beyond, facts.as_of)
 
     def check(self, batch: Batch) -> Iterable[Issue]:
         """An error for each example that is too long, a warning where that is not certain."""
@@ -64,6 +67,7 @@ class TokenLimit:
 
     def _issue(self, row: int, *, certain: bool) -> Issue:
         fate = f" The host {self.beyond}." if self.beyond else ""
+        dated = f" The limit was looked up on {self.as_of}." if self.as_of else ""
         doubt = "" if certain else " Install finetune_kit[tokens] to be sure: without it, tokens are estimated."
         return Issue(
             self.code,
@@ -71,7 +75,8 @@ class TokenLimit:
             f"the example {'is' if certain else 'may be'} longer than {self.limit:,} tokens, "
             f"the limit of {self.whose} for each single line",
             row=row,
-            hint=f"Shorten it, or make several examples of it; how many lines there are does not matter.{fate}{doubt}",
+            hint="Shorten it, or make several examples of it; how many lines there are does not matter."
+            f"{fate}{dated}{doubt}",
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 
 import pytest
 from hypothesis import given
@@ -29,7 +30,7 @@ OPENAI = host_profile("openai")
 
 
 def limited(limit: int, tokens: ExampleTokens = WORDS, template: PromptTemplate | None = None) -> TokenLimit:
-    return TokenLimit(limit, "m on h", lambda: tokens, "cuts off the rest", template)
+    return TokenLimit(limit, "m on h", lambda: tokens, "cuts off the rest", date(2026, 11, 22), template)
 
 
 def words(number: int) -> str:
@@ -41,7 +42,10 @@ def test_an_example_over_the_limit_is_an_error_with_what_the_host_does() -> None
     (issue,) = report.issues
     assert (issue.row, issue.severity, issue.code) == (1, Severity.ERROR, "token_limit")
     assert issue.message == "the example is longer than 999 tokens, the limit of m on h for each single line"
-    assert "how many lines there are does not matter. The host cuts off the rest." in issue.hint
+    assert (
+        "how many lines there are does not matter. The host cuts off the rest. The limit was looked up on 2026-11-22."
+        in issue.hint
+    )
 
 
 def test_an_example_exactly_at_the_limit_is_fine() -> None:
