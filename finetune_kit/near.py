@@ -72,9 +72,11 @@ _CHUNK = 1 << 16
 _SAMPLE, _SAMPLED = 1_000, 1 << 14  # rows, and characters of each
 _COMMON_SHARE, _COMMON_ROWS = 0.25, 20
 
-_SMALL_BUCKET = 8
+_SMALL_BUCKET = 16
 _LEADERS, _NEIGHBOURS = 2, 2
-_FAILURES, _MOST_FAILURES = 4, 16
+# A row that was compared in vain so often is only compared where more speaks for it, and then not at all. A comparison
+# counts once more for every so many word pairs.
+_FAILURES, _MOST_FAILURES, _SHORT = 16, 64, 16
 _REMEMBERED = 1 << 20
 
 
@@ -201,9 +203,9 @@ class _Codes(dict[bytes | str, int]):
 
 
 def _words(text: str) -> Sequence[bytes | str]:
-    text = text.casefold()
     if text.isascii():
-        return text.encode().translate(_ASCII_WORDS).split()
+        return text.lower().encode().translate(_ASCII_WORDS).split()
+    text = text.casefold()
     found: list[bytes | str] = []
     for run in _BETWEEN.split(text):
         if run.isascii():
@@ -373,29 +375,28 @@ class _Search:
         """Rows that may be alike, each as (row, other): by content, for the order of the rows must decide nothing."""
         marks, keys, bands = self._sketches.marks, self._sketches.keys, self._sketches.bands
         first: dict[tuple[int, int], int] = {}
-        stand_ins: list[int] = []
+        stands_in = bytearray(len(marks))
         followers: list[tuple[int, int]] = []
         for row, size in enumerate(self._sketches.sizes):
             if not size:
                 continue
             earlier = first.setdefault((marks[row], 0 if self._kinds is None else self._kinds[row]), row)
             if earlier == row:
-                stand_ins.append(row)
+                stands_in[row] = True
             elif self._kinds is None:
                 yield row, earlier
             else:
                 followers.append((row, earlier))
         first.clear()
-        stand_ins.sort(key=lambda row: (marks[row], row))
         for band in range(bands):
             column = array("Q")
             column.frombytes(keys[band::bands].tobytes())
             shared = repeated(column)
-            buckets: dict[int, list[int]] = {}
-            for row in stand_ins:
-                if (key := column[row]) in shared:
-                    buckets.setdefault(key, []).append(row)
-            for bucket in buckets.values():
+            buckets: dict[int, list[int]] = defaultdict(list)
+            for row in [row for row, key in enumerate(column) if key in shared and stands_in[row]] if shared else ():
+                buckets[column[row]].append(row)
+            for _, bucket in sorted(buckets.items()):
+                bucket.sort(key=lambda row: (marks[row], row))
                 yield from self._within(bucket) if self._kinds is None else _unlike(bucket, self._kinds)
         yield from ((row, self._partners[earlier]) for row, earlier in followers if earlier in self._partners)
 
@@ -417,7 +418,7 @@ class _Search:
             return
         likeness = self._similarity(row, other)
         if likeness < self._threshold:
-            self._failures[row, tied] += 1
+            self._failures[row, tied] += 1 + self._sketches.sizes[row] // _SHORT
             if len(self._failed) > _REMEMBERED:
                 self._failed.clear()
             self._failed.add((earlier, later))
