@@ -158,7 +158,7 @@ class Deal:
         yield f"{old:,} of {len(self.rows):,} examples keep the side that they or their like were on before."
         if self._torn:
             yield (
-                f"In {self._torn:,} cases examples that belong together were on two sides before: they stay there, "
+                f"Examples that belong together were on two sides before, {self._torn:,} times: they stay there, "
                 "and new ones of their kind train."
             )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -16,9 +17,10 @@ from finetune_kit.errors import ParameterError, SplitError
 from finetune_kit.near import NEAR_ROWS, near_groups
 from finetune_kit.records import CompletionExample, JsonValue
 from finetune_kit.rows import Rows
-from finetune_kit.splitters import EarlierSides, SplitIndices, Splitter
+from finetune_kit.splitters import EarlierSides, SplitIndices, Splitter, leak_report
 from tests.rows_of import PAIRS, completions, many, rows_of
 
+DATA = Path(__file__).parents[1].parent / "shared" / "data"
 WORDS = (
     *("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa"),
     *("lambda", "mu", "nu", "xi", "omicron", "pi", "rho", "sigma", "tau"),
@@ -156,6 +158,22 @@ def test_near_duplicates_stay_together_in_small_sets_unless_asked_otherwise() ->
     assert apart.notes == ()
 
 
+@pytest.mark.skipif(not DATA.is_dir(), reason="the folder of real files, ../shared/data, is not there")
+@pytest.mark.parametrize(
+    ("file", "leaks"), [("banking77/train.csv", 100), ("bank-faqs/BankFAQs.csv", 20)], ids=["banking77", "bank-faqs"]
+)
+def test_real_questions_leak_by_likeness_unless_like_ones_are_kept_together(file: str, leaks: int) -> None:
+    data = Dataset.from_csv(DATA / "01-support-en" / file)
+    apart, together = (data.split(0.8, near=near) for near in (False, True))
+    found: list[int] = []
+    for split in (apart, together):
+        assert split.validation is not None
+        found.append(leak_report(split.training.rows, split.validation.rows, near=True).near or 0)
+    assert found[0] > leaks
+    assert found[1] == 0
+    assert abs(len(together.training) / len(data) - 0.8) < 0.01
+
+
 def test_a_stricter_likeness_ties_fewer_together() -> None:
     words = [f"{WORDS[n % 19]}{n}" for n in range(20)]
     rows = completions((" ".join(words), "a"), (" ".join([*words[:-2], "x", words[-1]]), "b"), ("other words", "c"))
@@ -254,7 +272,7 @@ def test_what_was_trained_on_and_held_out_stays_and_is_told() -> None:
     earlier = EarlierSides(rows.take([0, 1]), rows.take([1, 2]))
     after = Splitter(0.5, group="who", previous=earlier).split(rows)
     assert list(after.validation) == [2]
-    assert "In 1 cases examples that belong together were on two sides before" in after.notes[1]
+    assert "Examples that belong together were on two sides before, 1 times" in after.notes[1]
 
 
 def test_rows_that_came_to_the_end_need_only_the_old_numbers() -> None:
