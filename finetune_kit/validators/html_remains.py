@@ -26,7 +26,10 @@ _TAG = re.compile(
     re.IGNORECASE,
 )
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|([A-Za-z][A-Za-z0-9]{1,31}));")
-_ABOUT_MARKUP = re.compile(r"html|xml|css|javascript|markup|\bjsx\b|react|vue|<tag|标签|网页", re.IGNORECASE)
+_ABOUT_MARKUP = re.compile(
+    r"(?<![./\w-])(?:x?html5?|xml|css|jsx|xpath)(?![\w-])|javascript|markup|标签|网页", re.IGNORECASE | re.ASCII
+)
+_INSIDE_TAG = re.compile(r"<[^<>]{0,2000}>")
 
 _TAG_BYTES = re.compile(rb"<[A-Za-z/!]")
 _ENTITY_BYTES = re.compile(rb"&(?:#[0-9xX]|[A-Za-z][A-Za-z0-9]{1,31};)")
@@ -52,7 +55,7 @@ class HtmlRemains:
             for field, text in written_texts_of(example)
             if (remains := find_remains(without_code(text)))
         ]
-        if found and any(_ABOUT_MARKUP.search(text) for _, text in texts_of(example)):
+        if found and any(_ABOUT_MARKUP.search(_INSIDE_TAG.sub("", text)) for _, text in texts_of(example)):
             return []
         return [
             Issue(

@@ -13,7 +13,7 @@ from finetune_kit.validators.issue import Issue, Severity
 from finetune_kit.validators.texts import texts_of
 
 _KEYS = (
-    ("an OpenAI API key", r"sk-(?:proj-|svcacct-|admin-|None-)?[A-Za-z0-9_-]{20,200}"),
+    ("an OpenAI API key", r"sk-(?:proj-|svcacct-|admin-|None-)?[A-Za-z0-9_-]{16,200}"),
     ("an Anthropic API key", r"sk-ant-[A-Za-z0-9_-]{20,200}"),
     ("an AWS access key", r"(?:AKIA|ASIA)[A-Z2-7]{16}"),
     ("a GitHub token", r"gh[opsur]_[A-Za-z0-9]{36,255}|github_pat_[A-Za-z0-9_]{22,255}"),
@@ -41,9 +41,12 @@ _NAMES = tuple(name for name, _ in reversed(_KEYS))
 # By such runs of capitals and digits, whatever small letters stand between them, keys are told from words.
 _MIXED_LEAST = 8
 _OTHER = re.compile(r"[^A-Z0-9.:]")
-_SAMPLE = re.compile(
-    r"example|xxxx|\.\.\.|\*\*|your|placeholder|12345678|abcdefgh|(.)\1{5}|redacted|dummy|fake|sample", re.IGNORECASE
-)
+_BLANK = re.compile(r"xxxx|\.\.\.|\*\*|your|placeholder|redacted|(.)\1{7}", re.IGNORECASE)
+"""In what stands where a key is to be put."""
+_SAMPLE = re.compile(r"example|dummy|fake|sample|1234567|abcdefg|(.)\1{5}", re.IGNORECASE)
+"""In keys that were made up, most likely."""
+
+_SURE = {True: Severity.ERROR, False: Severity.WARNING}
 
 _VALUE = r"[\"'`]?[ \t]{0,3}(?:[=:：]|is|是|为)[ \t]{0,3}[\"'`]?([^\s\"'`<>,;，。；、]{8,128})"
 _PASSWORD = re.compile(rf"(?:password|密码){_VALUE}", re.IGNORECASE)
@@ -109,9 +112,10 @@ def secrets_in(text: str) -> Iterator[tuple[str, Severity, tuple[int, int]]]:
     taken: list[tuple[int, int]] = []
     long = _LONG.search(text) is not None
     for found in _TOKEN.finditer(text) if long else ():
-        if _is_key(found.group()) and not _SAMPLE.search(found.group()):
+        if _is_key(found.group()) and not _BLANK.search(found.group()):
             taken.append(found.span())
-            yield _NAMES[(found.lastindex or 1) - 1], Severity.ERROR, found.span()
+            name, sample = _NAMES[(found.lastindex or 1) - 1], _SAMPLE.search(found.group())
+            yield f"{name}, perhaps made up" if sample else name, _SURE[sample is None], found.span()
     for what, found in _assigned(text, long=long):
         start, end = found.span(1)
         if not any(first < end and start < last for first, last in taken) and _is_random(found.group(1)):
@@ -138,7 +142,7 @@ def _is_mixed(word: str) -> bool:
 
 
 def _is_random(word: str) -> bool:
-    if _SAMPLE.search(word) or not word.isascii() or word[0] in "$%{[(" or "(" in word:
+    if _BLANK.search(word) or "example" in word.lower() or not word.isascii() or word[0] in "$%{[(" or "(" in word:
         return False
     kinds = (any(map(str.islower, word)), any(map(str.isupper, word)), any(map(str.isdigit, word)), not word.isalnum())
     counts = Counter(word).values()

@@ -61,6 +61,16 @@ def test_private_keys_are_errors(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "key", ["AKIAIOSFODNN7EXAMPLE", "sk-proj-abcdefghijklmnop1234567890", "ghp_abcdefghijklmnopqrstuvwxyz0123456789"]
+)
+def test_a_key_that_was_made_up_most_likely_is_only_a_warning(key: str) -> None:
+    [issue] = issues_in(Secrets(), f"key = {key}")
+    assert issue.severity is Severity.WARNING
+    assert issue.message.endswith("key, perhaps made up") or issue.message.endswith("token, perhaps made up")
+    assert issue.sensitive
+
+
+@pytest.mark.parametrize(
     ("text", "fault"),
     [
         ("password=hunter2Kq9x", "hunter2Kq9x"),
@@ -86,7 +96,6 @@ def test_what_looks_like_a_password_is_a_warning(text: str, fault: str) -> None:
         "api_key=YOUR_API_KEY",
         "sk-your-api-key-here-1234567890ABCDEF",
         "sk-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
-        "AKIAIOSFODNN7EXAMPLE",
         "sk-learn and sk-folding-cube-animation-delay",
         "hf_transfer_is_a_package_that_downloads",
         "password: required, at least 8 characters",
