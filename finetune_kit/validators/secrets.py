@@ -49,7 +49,8 @@ _SAMPLE = re.compile(r"example|dummy|fake|sample|1234567|abcdefg|(.)\1{5}", re.I
 _SURE = {True: Severity.ERROR, False: Severity.WARNING}
 
 _VALUE = r"[\"'`]?[ \t]{0,3}(?:[=:：]|is|是|为)[ \t]{0,3}[\"'`]?([^\s\"'`<>,;，。；、]{8,128})"
-_PASSWORD = re.compile(rf"(?:password|密码){_VALUE}", re.IGNORECASE)
+_PASSWORD_WORDS = ("assword", "ASSWORD", "密码")
+_PASSWORD = re.compile(rf"(?:{'|'.join(_PASSWORD_WORDS)})(?i:{_VALUE})")
 _KEY_WORDS = ("secret", "key", "token", "passwd", "pwd")
 _KEY = re.compile(rf"(?:{'|'.join(_KEY_WORDS)}){_VALUE}", re.IGNORECASE)
 _IN_ADDRESS = re.compile(r"[a-z][a-z0-9+]{1,20}://[^\s/:@\"'<>]{1,64}:([^\s/:@\"'<>]{6,128})@")
@@ -69,7 +70,8 @@ _LONG_BYTES = b"a" * _LONG_LEAST
 _LONG_PATTERN = re.compile(_LONG_BYTES)
 _PASSWORD_BYTES = (b"assword", "密码".encode())
 _PASSWORD_CAPITALS = b"ASSWORD"
-_ADDRESS_BYTES = re.compile(rb"://[^/ :@\"]{1,64}:[^/ :@\"]{6,128}@")
+# A character takes up to four bytes, and some are escaped.
+_ADDRESS_BYTES = re.compile(rb"://[^/ :@\"]{1,256}:[^/ :@\"]{6,512}@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +126,9 @@ def secrets_in(text: str) -> Iterator[tuple[str, Severity, tuple[int, int]]]:
 
 def _assigned(text: str, *, long: bool) -> Iterator[tuple[str, re.Match[str]]]:
     # The look for a word costs a tenth of that for what is assigned to it.
-    lower = text.lower()
-    if "password" in lower or "密码" in text:
+    if any(word in text for word in _PASSWORD_WORDS):
         yield from (("a password", found) for found in _PASSWORD.finditer(text))
-    if long and any(word in lower for word in _KEY_WORDS):
+    if long and any(word in text.lower() for word in _KEY_WORDS):
         yield from (("a key", found) for found in _KEY.finditer(text) if _is_key(found.group(1)))
     if "://" in text:
         yield from (("a password", found) for found in _IN_ADDRESS.finditer(text))

@@ -75,6 +75,8 @@ def test_a_key_that_was_made_up_most_likely_is_only_a_warning(key: str) -> None:
     [
         ("password=hunter2Kq9x", "hunter2Kq9x"),
         ("PASSWORD: hunter2Kq9x", "hunter2Kq9x"),
+        ("Password IS hunter2Kq9x", "hunter2Kq9x"),
+        ("http://Ölçü" + "é" * 50 + ":Kq9x77hunter@shop.com", "Kq9x77hunter"),
         ('"db_password": "t0ps3cr3t-Kq9x"', "t0ps3cr3t-Kq9x"),
         ("密码是Kq9x77hunter，请保密", "Kq9x77hunter"),
         ("Your password is Kq9x77hunter.", "Kq9x77hunter."),
@@ -125,7 +127,14 @@ def test_long_texts_take_no_more_than_their_length(text: str) -> None:
 
 @given(
     texts_with(
-        *(key for _, key in KEYS), PRIVATE_KEY.format(""), "password=", "Kq9x77hunter", "密码：", "db://u:", "@h"
+        *(key for _, key in KEYS),
+        PRIVATE_KEY.format(""),
+        "password=",
+        "PASSWORD: ",
+        "Kq9x77hunter",
+        "密码：",
+        "db://u:",
+        "@h",
     )
 )
 def test_a_text_is_found_if_and_only_if_it_holds_any(text: str) -> None:
