@@ -35,6 +35,8 @@ class Evaluation:
     name: str
     """The model, or the kind of guess."""
     predictions: tuple[Prediction, ...]
+    leak_report: str = ""
+    """How the validation set of the model overlapped with its training set, in the words of its card."""
 
     @property
     def rows(self) -> int:
@@ -61,9 +63,8 @@ class Evaluation:
 
     def __repr__(self) -> str:
         low, high = self.interval
-        return (
-            f"<Evaluation of {self.name}: {self.correct}/{self.rows} = {self.accuracy:.1%} ({low:.0%} to {high:.0%})>"
-        )
+        score = f"{self.correct}/{self.rows} = {self.accuracy:.1%} ({low:.0%} to {high:.0%})"
+        return f"<Evaluation of {self.name}: {score}{self.leak_report and '. ' + self.leak_report}>"
 
 
 def evaluate(
@@ -85,7 +86,7 @@ def evaluate(
         answers = [found.label for found in model.classify_many(prompts, labels=labels)]
     else:
         answers = [str(completion) for completion in model.complete_many(prompts)]
-    return _scored(name or model.name, examples, answers)
+    return _scored(name or model.name, examples, answers, leak_report=model.card.leak_report)
 
 
 def majority_class(training: Iterable[Example], dataset: Iterable[Example]) -> Evaluation:
@@ -111,11 +112,14 @@ def _completion_example(example: Example) -> CompletionExample:
     )
 
 
-def _scored(name: str, examples: Sequence[CompletionExample], answers: Sequence[str]) -> Evaluation:
+def _scored(
+    name: str, examples: Sequence[CompletionExample], answers: Sequence[str], *, leak_report: str = ""
+) -> Evaluation:
     return Evaluation(
         name=name,
         predictions=tuple(
             Prediction(prompt=example.prompt, expected=example.completion, answer=answer)
             for example, answer in zip(examples, answers, strict=True)
         ),
+        leak_report=leak_report,
     )

@@ -58,6 +58,14 @@ def test_representation_tells_the_score_and_its_uncertainty() -> None:
     assert repr(predictions(right=8, of=10)) == "<Evaluation of model: 8/10 = 80.0% (49% to 94%)>"
 
 
+def test_a_score_carries_the_leak_report_of_its_model() -> None:
+    held_out = Dataset.from_records([("I want my money back for order 3!", "refund")])
+    model = Split(Dataset.from_records(INTENTS), held_out).train("davinci", backend=MemoryBackend()).wait().model()
+    score = evaluate(model, held_out)
+    assert score.leak_report == model.card.leak_report
+    assert repr(score).endswith("1 of 1 validation examples ask nearly the same as one.>")
+
+
 def test_no_examples_is_refused() -> None:
     with pytest.raises(ParameterError, match="no example"):
         evaluate(trained(INTENTS), iter(()))

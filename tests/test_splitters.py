@@ -176,6 +176,16 @@ def test_a_label_that_cannot_be_divided_is_trained_on_and_told() -> None:
         assert "1 that cannot be divided, which training gets first: 'rare'" in split.notes[0]
 
 
+def test_a_label_with_fewer_prompts_than_sides_is_told() -> None:
+    pairs = [*((f"question {row}", "common") for row in range(20)), ("first of two", "rare"), ("second of two", "rare")]
+    rows = completions(*pairs)
+    assert "rare" not in Splitter(0.6, stratify="completion").split(rows).notes[0]
+    assert (
+        "1 that cannot be divided, which training gets first: 'rare'"
+        in (Splitter(0.6, test=0.2, stratify="completion").split(rows).notes[0])
+    )
+
+
 def test_metadata_can_be_stratified_by() -> None:
     rows = rows_of(CompletionExample(f"q{number}", f"a{number}", {"shop": number % 2}) for number in range(40))
     split = Splitter(0.75, stratify="shop").split(rows)
