@@ -510,7 +510,7 @@ class Split:
         base = earlier.base if earlier is not None else resolved.model
         limit = None if budget is None else checked_budget(budget)
         for warning in check_dates(place.profile, base):
-            warnings.warn(warning, ShutdownWarning, stacklevel=2)
+            warnings.warn(ShutdownWarning(warning, model=base), stacklevel=2)
         template = self._template(earlier)
         checks = (
             *essential_rules(place.profile),

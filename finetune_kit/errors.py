@@ -268,3 +268,7 @@ class Detached(KeyboardInterrupt):
 
 class ShutdownWarning(UserWarning):
     """The model will be shut down, or take no new training, within 90 days."""
+
+    def __init__(self, message: str, *, model: str | None = None) -> None:
+        super().__init__(message)
+        self.model = model

@@ -11,17 +11,14 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from finetune_kit import errors
-from finetune_kit.errors import Detached, FinetuneKitError
+from finetune_kit.errors import Detached, FinetuneKitError, ShutdownWarning
 
 ERRORS = [
     value
     for value in vars(errors).values()
-    if isinstance(value, type)
-    and issubclass(value, BaseException)
-    and not issubclass(value, Warning)
-    and value.__module__ == errors.__name__
+    if isinstance(value, type) and issubclass(value, BaseException) and value.__module__ == errors.__name__
 ]
-BRANCHES = [error for error in ERRORS if error not in (FinetuneKitError, Detached)]
+BRANCHES = [error for error in ERRORS if error not in (FinetuneKitError, Detached, ShutdownWarning)]
 
 SAMPLES: Mapping[str, object] = {
     "path": "support.csv",
