@@ -15,7 +15,6 @@ from finetune_kit._arguments import checked_seed, string, whole_number
 from finetune_kit._constructors import Constructors
 from finetune_kit._limits import checked_hyperparameters, checked_suffix
 from finetune_kit._quoting import counted
-from finetune_kit._sources import joined, noted, with_refused, without_refused
 from finetune_kit._user_code import name_of
 from finetune_kit.backends import Backend, JobSpec, connect
 from finetune_kit.cards import ModelCard
@@ -36,6 +35,7 @@ from finetune_kit.readers import ReadResult
 from finetune_kit.records import CompletionExample, Example, Kind
 from finetune_kit.repeats import repeated_rows
 from finetune_kit.rows import Rows, Source
+from finetune_kit.sources import joined, noted, with_refused, without_refused
 from finetune_kit.splitters import EarlierSides, SplitIndices, Splitter
 from finetune_kit.templates import PromptTemplate
 from finetune_kit.tokens import TEXTS

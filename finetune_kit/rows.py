@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from operator import lt
 from typing import Any, Generic, TypeVar, overload
-
-import orjson
 
 from finetune_kit._canonical import (
     BLANK_COMPLETION,
@@ -27,11 +25,11 @@ from finetune_kit._canonical import (
     unpack_metadata,
     unpack_pairs,
 )
-from finetune_kit._refused import RefusedRows
 from finetune_kit._spool import Spool, Store
 from finetune_kit._views import RowBytes
 from finetune_kit.errors import ParameterError
 from finetune_kit.records import CompletionExample, Example, JsonValue, Kind, completion_examples
+from finetune_kit.sources import Origin, Refusal, Source
 
 __all__ = [
     "BATCH_ROWS",
@@ -53,110 +51,8 @@ T = TypeVar("T")
 BATCH_ROWS = 256
 """Rows that validators see at once; measured best."""
 
-_REFUSALS_SHOWN = 3
-_NAMES_SHOWN = 3
-_SHOWN_LENGTH = 100
-
 _BLOCK_ROWS = 2048
 _BLOCK_BYTES = 8 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a row came from."""
-
-    path: str | None
-    """The file, as the user named it; None for records from memory."""
-    line: int
-    """The physical line on which the row starts, or the record's number, counted from 1."""
-
-    def __str__(self) -> str:
-        return f"record {self.line}" if self.path is None else f"{self.path} row {self.line}"
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A row that could not be read, and why."""
-
-    line: int
-    """As in `Origin`."""
-    column: int | None
-    """The character in that line, counted from 1, where it is known."""
-    code: str
-    """A stable word for programs, such as `bad_json`, `wrong_type`, `missing_field`, `ragged_row`."""
-    reason: str
-    hint: str
-    """What to do."""
-    text: str
-    """The first 200 characters of the raw row, for display."""
-    path: str | None = None
-    """The file, where it may be another than the source's."""
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """What was read, and how it was understood."""
-
-    path: str | None
-    format: str
-    """`csv`, `tsv`, `jsonl`, `json`, `text`, `xlsx`, `xls`, `xlsb`, `ods`, `records`, or a table's library."""
-    encoding: str | None
-    confidence: float | None
-    """1.0 where the encoding is proven, less where it was guessed, None where the caller gave it."""
-    bom: bool
-    """Whether the file began with a byte-order mark."""
-    delimiter: str | None
-    rows_read: int
-    rows_refused: int
-    refusals: tuple[Refusal, ...]
-    """The first 1,000; `rows_refused` counts them all."""
-    columns: Mapping[str, str]
-    """Which column became which field: `{"prompt": "question", "completion": "answer"}`."""
-    notes: tuple[str, ...]
-    """What was guessed, in sentences for the user."""
-    first_rows: tuple[Example, ...] = ()
-    """The first three as they were read, to look at."""
-    refused_rows: RefusedRows = field(default_factory=RefusedRows, repr=False, compare=False)
-    """All that were refused, for `Dataset.write_refused`."""
-    parts: tuple[Source, ...] = ()
-    """The sources of rows that `Dataset.concat` put behind one another."""
-
-    @property
-    def name(self) -> str:
-        """The file, or the files, or "records", in a message."""
-        names = list(dict.fromkeys(part.path or "records" for part in self.parts or (self,)))
-        more = [f"{len(names) - _NAMES_SHOWN:,} more"] if len(names) > _NAMES_SHOWN else []
-        *earlier, last = [*names[:_NAMES_SHOWN], *more]
-        return f"{', '.join(earlier)} and {last}" if earlier else last
-
-    @property
-    def rows_in(self) -> int:
-        """All rows that were there."""
-        return self.rows_read + self.rows_refused
-
-    def __str__(self) -> str:
-        """A few lines to look at: what was read, how, and the first rows."""
-        if self.parts:
-            return "\n".join([*map(str, self.parts), *self.notes[-1:]])
-        how = self.format if self.encoding is None else f"{self.format} in {self.encoding}{_certainty(self)}"
-        told = [f"{self.path or 'records'}: {how}; {self.rows_read:,} rows read, {self.rows_refused:,} refused"]
-        told += [f"  {name} is {column!r}" for name, column in self.columns.items()]
-        told += [f"  {_shown(example)}" for example in self.first_rows]
-        told += [f"  {note}" for note in self.notes]
-        told += [f"  refused: {refusal.reason} (row {refusal.line})" for refusal in self.refusals[:_REFUSALS_SHOWN]]
-        return "\n".join(told)
-
-
-def _certainty(source: Source) -> str:
-    told = [] if source.confidence is None else [f"confidence {source.confidence:.2f}"]
-    told += ["byte-order mark"] if source.bom else []
-    told += [f"separated by {source.delimiter!r}"] if source.delimiter else []
-    return f" ({', '.join(told)})" if told else ""
-
-
-def _shown(example: Example) -> str:
-    text = orjson.dumps(example.content(), default=repr).decode()
-    return text if len(text) <= _SHOWN_LENGTH else f"{text[:_SHOWN_LENGTH]}…"
 
 
 class Batch:
