@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, cast
 import orjson
 
 from finetune_kit._damage import is_damaged, may_be_damaged
-from finetune_kit._keys import all_folded, key_of, keys_of, prompt_key
+from finetune_kit._keys import all_folded, asked_in_chats, key_of, keys_of, prompt_key
 from finetune_kit.errors import RowError
 from finetune_kit.records import (
     ChatExample,
@@ -75,8 +75,8 @@ def pack(example: Example) -> Packed:
     return Packed(b"".join((content, b"\n", _EXACT if exact else b"", metadata)), key or key_of(content), flags)
 
 
-class PackedPairs(NamedTuple):
-    """Prompts and completions as they are stored, one behind the other."""
+class PackedRows(NamedTuple):
+    """Examples as they are stored, one behind the other."""
 
     records: bytes
     lengths: list[int]
@@ -90,7 +90,7 @@ def pack_pairs(
     metadata: Sequence[Mapping[str, JsonValue]] | None = None,
     *,
     written: Sequence[bytes] | None = None,
-) -> PackedPairs:
+) -> PackedRows:
     """Many examples at once, several times as fast as one by one, and the same bytes.
 
     Metadata, where there is any, holds nothing but text, truth values, null and whole numbers of 64 bits. `written` is
@@ -113,16 +113,46 @@ def pack_pairs(
             ]
         )
         asked = [text or line for text, line in zip(asked, lines, strict=True)]
+    return _packed(lines, asked, flags, rest, prompts, completions)
+
+
+def pack_chats(
+    conversations: Sequence[Sequence[Mapping[str, str]]], *, written: Sequence[bytes] | None = None
+) -> PackedRows:
+    """Many conversations at once, of messages with a role, a content that is text, and nothing else.
+
+    `written` and `RowError` are as in `pack_pairs`.
+    """
+    try:
+        lines = [_line_of_chat(turns) for turns in conversations] if written is None else written
+    except TypeError as error:
+        raise _no_form(error) from error
+    asked = asked_in_chats(conversations)
+    flags = bytes([(not text) * NOTHING_ASKED for text in asked])
+    asked = [text or line for text, line in zip(asked, lines, strict=True)]
+    return _packed(lines, asked, flags, None, [turn["content"] for turns in conversations for turn in turns])
+
+
+def _packed(
+    lines: Sequence[bytes],
+    asked: Sequence[bytes],
+    flags: bytes,
+    metadata: Sequence[bytes] | None,
+    *texts: Sequence[str],
+) -> PackedRows:
     records = b"\n".join((*lines, b""))
-    if may_be_damaged(records, prompts, completions):
+    if may_be_damaged(records, *texts):
         flags = bytes([flag | DAMAGED * is_damaged(line) for flag, line in zip(flags, lines, strict=True)])
-    keys = b"".join(keys_of(asked))
     lengths = [len(line) + 1 for line in lines]
-    if rest is not None:
-        flags = bytes([flag | HAS_METADATA * bool(more) for flag, more in zip(flags, rest, strict=True)])
-        lengths = [length + len(more) for length, more in zip(lengths, rest, strict=True)]
-        records = b"".join([line + b"\n" + more for line, more in zip(lines, rest, strict=True)])
-    return PackedPairs(records, lengths, keys, flags)
+    if metadata is not None:
+        flags = bytes([flag | HAS_METADATA * bool(more) for flag, more in zip(flags, metadata, strict=True)])
+        lengths = [length + len(more) for length, more in zip(lengths, metadata, strict=True)]
+        records = b"".join([line + b"\n" + more for line, more in zip(lines, metadata, strict=True)])
+    return PackedRows(records, lengths, b"".join(keys_of(asked)), flags)
+
+
+def _line_of_chat(turns: Sequence[Mapping[str, str]]) -> bytes:
+    return orjson.dumps({"messages": [{"role": turn["role"], "content": turn["content"]} for turn in turns]})
 
 
 def _lines_of_pairs(prompts: Sequence[str], completions: Sequence[str]) -> list[bytes]:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from itertools import compress
 
 import orjson
 
-from finetune_kit.records import CompletionExample, Example, Message, PreferenceExample
+from finetune_kit.records import CompletionExample, Example, JsonValue, Message, PreferenceExample
 
 KEY_BYTES = 8
 """Two of a million different prompts share such a key once in forty million such sets."""
 
 _INSTRUCTIONS = frozenset({"system", "developer"})
+_NOTHING: Mapping[str, JsonValue] = {}
 _ASCII_SPACE = b"\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f "
 _LOWER = bytes(range(256)).lower()
 _IDEOGRAPHIC_SPACE = "\u3000".encode()
@@ -96,6 +97,16 @@ def _fold_caseless(text: bytes) -> bytes | None:
     if rest.translate(None, _MIXED_LEADS) or any(lead in rest and found(text) for lead, found in _CASED):
         return None
     return text.translate(_LOWER, _ASCII_SPACE).replace(_IDEOGRAPHIC_SPACE, b"")
+
+
+def asked_in_chats(conversations: Sequence[Sequence[Mapping[str, str]]]) -> list[bytes]:
+    """What `prompt_key` hashes, for conversations of roles and texts and nothing else; empty if nothing is asked."""
+    before = [turns[:-1] for turns in conversations]
+    texts = iter(all_folded([turn["content"] for turns in before for turn in turns]))
+    folded_turns = [[(turn["role"], next(texts).decode(), _NOTHING) for turn in turns] for turns in before]
+    return [
+        b"" if all(role in _INSTRUCTIONS for role, _, _ in turns) else orjson.dumps(turns) for turns in folded_turns
+    ]
 
 
 def _turns(messages: Sequence[Message]) -> bytes:

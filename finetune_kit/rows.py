@@ -15,10 +15,12 @@ from finetune_kit._canonical import (
     DAMAGED,
     HAS_METADATA,
     NOTHING_ASKED,
+    PackedRows,
     content_of,
     digest_of,
     kind_of,
     pack,
+    pack_chats,
     pack_pairs,
     unpack,
     unpack_many,
@@ -469,7 +471,23 @@ class RowsBuilder:
         """
         if not prompts:
             return
-        packed = pack_pairs(prompts, completions, metadata, written=written)
+        self._take(pack_pairs(prompts, completions, metadata, written=written), lines)
+
+    def add_chats(
+        self,
+        conversations: Sequence[Sequence[Mapping[str, str]]],
+        *,
+        lines: Sequence[int],
+        written: Sequence[bytes] | None = None,
+    ) -> None:
+        """Store many conversations at once, of messages with a role, a content that is text, and nothing else.
+
+        `written` and `RowError` are as in `add_pairs`.
+        """
+        if conversations:
+            self._take(pack_chats(conversations, written=written), lines)
+
+    def _take(self, packed: PackedRows, lines: Sequence[int]) -> None:
         self._spool.append_many(packed.records, packed.lengths)
         self._remember(lines, packed.keys, packed.flags, [self._part(self._path)])
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from finetune_kit._canonical import kind_of
 from finetune_kit._refused import RefusedRowsBuilder
 from finetune_kit.errors import ColumnError, DataError, EmptyDataError, FormatError, RowError
-from finetune_kit.records import CompletionExample, Example, JsonValue, Kind
+from finetune_kit.records import ChatExample, CompletionExample, Example, JsonValue, Kind, Message
 from finetune_kit.rows import DAMAGED, Origin, Refusal, Rows, RowsBuilder, Source
 
 REFUSALS_KEPT = 1000
@@ -55,6 +55,14 @@ class Pairs(NamedTuple):
     """Each content in its canonical form, where that is known already."""
 
 
+class Chats(NamedTuple):
+    """Many conversations at once, of messages with a role, a content that is text, and nothing else."""
+
+    conversations: Sequence[Sequence[Mapping[str, str]]]
+    written: Sequence[bytes] | None = None
+    """As in `Pairs`."""
+
+
 class Intake:
     """Takes rows one by one; the first good one decides the kind of all."""
 
@@ -96,6 +104,21 @@ class Intake:
         for place, (prompt, completion, line) in enumerate(zip(prompts, completions, lines, strict=True)):
             example = CompletionExample(prompt, completion, metadata[place] if metadata else {})
             self.accept(example, line=line, raw=raw(place))
+
+    def accept_chats(self, chats: Chats, *, lines: Sequence[int], raw: Callable[[int], object]) -> None:
+        """Keep many conversations at once, or refuse those of them that cannot be kept; like `accept_pairs`."""
+        conversations, written = chats
+        if self._builder is None and conversations:
+            self._builder = RowsBuilder("chat", path=self._path)
+        try:
+            if self._builder is not None and self._builder.kind == "chat":
+                self._builder.add_chats(conversations, lines=lines, written=written)
+                return
+        except RowError:
+            pass  # which of them it is, is found out one by one
+        for place, (turns, line) in enumerate(zip(conversations, lines, strict=True)):
+            messages = tuple(Message(turn["role"], turn["content"]) for turn in turns)
+            self.accept(ChatExample(messages), line=line, raw=raw(place))
 
     def refuse(self, error: RowError, *, line: int, raw: object) -> None:
         """Count a row that cannot be read and put it aside; the first thousand are remembered with the reason."""

@@ -13,7 +13,7 @@ from finetune_kit.errors import EmptyDataError, FormatError, RowError
 from finetune_kit.readers.columns import shown
 from finetune_kit.readers.encodings import TextEncoding, in_encoding, read_head, utf8_pieces
 from finetune_kit.readers.intake import Intake, ReadResult, Understanding
-from finetune_kit.readers.json_objects import bad_json, example_of, has_repeated_keys, plain_pairs
+from finetune_kit.readers.json_objects import bad_json, example_of, has_repeated_keys, plain_chats, plain_pairs
 from finetune_kit.readers.json_text import JsonText, Value
 from finetune_kit.readers.jsonl import DOCUMENT_CHARACTERS, layout_of, pour_lines
 from finetune_kit.readers.opening import PathLike, open_source
@@ -161,17 +161,21 @@ class _Document:
 
     def _many(self, text: JsonText, *, separator: bytes) -> bool:
         keys = self.shape.pair_keys()
-        if keys is None or self._singly:
+        if self._singly or (keys is None and not self.shape.takes_chats()):
             self._singly = max(0, self._singly - 1)
             return False
         objects = text.objects(separator=separator)
-        pairs = None if objects is None else plain_pairs(objects.parsed, objects.raw, keys)
-        if objects is None or pairs is None:
+        pairs = None if objects is None or keys is None else plain_pairs(objects.parsed, objects.raw, keys)
+        chats = None if objects is None or keys is not None else plain_chats(objects.parsed, objects.raw)
+        if objects is None or (pairs is None and chats is None):
             self._singly = _ROWS_SINGLY
             return False
         lines = text.step_over(objects)
-        numbers = range(self.intake.rows_in + 1, self.intake.rows_in + len(lines) + 1)
-        self.intake.accept_pairs(pairs, lines=numbers if self._by_number else lines, raw=objects.raw.__getitem__)
+        numbers = range(self.intake.rows_in + 1, self.intake.rows_in + len(lines) + 1) if self._by_number else lines
+        if pairs is not None:
+            self.intake.accept_pairs(pairs, lines=numbers, raw=objects.raw.__getitem__)
+        elif chats is not None:
+            self.intake.accept_chats(chats, lines=numbers, raw=objects.raw.__getitem__)
         return True
 
     def _row(self, value: Value) -> None:

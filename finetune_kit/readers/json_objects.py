@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any, cast
 
 import orjson
 
 from finetune_kit._canonical import PAIR_KEYS, needs_exact_numbers
 from finetune_kit.errors import RowError
-from finetune_kit.readers.intake import Pairs
+from finetune_kit.readers.intake import Chats, Pairs
 from finetune_kit.readers.refusals import wrong_type
 from finetune_kit.readers.shapes import Shape
 from finetune_kit.records import Example, JsonValue
@@ -27,6 +28,7 @@ def example_of(row: object, raw: bytes | str, shape: Shape) -> Example:
 
 
 _ODD_COLON = b'" :'
+_CONTENT_FIRST = b'{"content":'
 _PLAIN = {str, bool, int, type(None)}  # whole numbers that orjson gives are of 64 bits; larger ones it makes floats
 
 
@@ -52,6 +54,27 @@ def plain_pairs(rows: Sequence[Any], raw: Sequence[bytes], keys: tuple[str, str]
     kinds: set[type] = {type(value) for more in metadata for value in more.values()}
     plain = kinds <= _PLAIN and _colons(b",".join(raw)) == sum(map(len, rows))
     return Pairs(prompts, completions, metadata) if plain else None
+
+
+def plain_chats(rows: Sequence[Any], raw: Sequence[bytes]) -> Chats | None:
+    """Conversations of rows that hold nothing but `messages` with a role and a text each; None otherwise.
+
+    `raw` is as in `plain_pairs`.
+    """
+    try:
+        conversations = [row["messages"] for row in rows]
+        turns = list(chain.from_iterable(conversations))
+        texts = [turn["role"] for turn in turns]
+        texts += [turn["content"] for turn in turns]
+    except (KeyError, TypeError, IndexError):
+        return None
+    plain = set(map(type, conversations)) == {list} and set(map(type, turns)) == {dict} and all(conversations)
+    if not plain or set(map(type, texts)) != {str} or {*map(len, rows)} != {1} or {*map(len, turns)} != {2}:
+        return None
+    text = b",".join(raw)
+    if orjson.dumps(rows) == b"[%b]" % text and _CONTENT_FIRST not in text:
+        return Chats(conversations, written=raw)
+    return Chats(conversations) if _colons(text) == len(rows) + len(texts) else None
 
 
 def has_repeated_keys(raw: bytes, row: object) -> bool:

@@ -14,7 +14,7 @@ import orjson
 from finetune_kit.errors import FormatError, RowError
 from finetune_kit.readers.encodings import TextEncoding, in_encoding, read_head, utf8_pieces
 from finetune_kit.readers.intake import Intake, ReadResult, Understanding
-from finetune_kit.readers.json_objects import bad_json, example_of, has_repeated_keys, plain_pairs
+from finetune_kit.readers.json_objects import bad_json, example_of, has_repeated_keys, plain_chats, plain_pairs
 from finetune_kit.readers.lines import BYTE_ENDS, line_ends, whole_lines
 from finetune_kit.readers.opening import PathLike, open_source
 from finetune_kit.readers.shapes import Shape
@@ -24,6 +24,7 @@ LONGEST_LINE = 1 << 26
 
 _FIRST = itemgetter(0)
 _BRACE = set(b"{")
+_CHAT = b'{"messages"'
 
 DOCUMENT_CHARACTERS = 1 << 20
 """How much of the text `layout_of` wants to see."""
@@ -85,24 +86,35 @@ def _pour_blocks(pieces: Iterable[bytes], shape: Shape, *, path: str, into: Inta
 
 
 def _pour_together(block: bytes, shape: Shape, *, line: int, into: Intake) -> int:
-    """Hand over all rows of the block at once where each of its lines is a plain pair, and say how many; else none."""
+    """Hand over all rows of the block at once where each of its lines is plain, and say how many; else none."""
     keys = shape.pair_keys()
-    together = None if keys is None else _together(block)
-    if keys is None or together is None:
+    if keys is None and not shape.takes_chats():
+        return 0
+    together = _together(block)
+    if together is None:
         return 0
     lines, objects = together
-    pairs = plain_pairs(objects, lines, keys)
-    if pairs is None:
+    numbers = range(line, line + len(lines))
+    if keys is not None and (pairs := plain_pairs(objects, lines, keys)) is not None:
+        into.accept_pairs(pairs, lines=numbers, raw=lines.__getitem__)
+    elif keys is None and _begin_chats(lines) and (chats := plain_chats(objects, lines)) is not None:
+        into.accept_chats(chats, lines=numbers, raw=lines.__getitem__)
+    else:
         return 0
-    into.accept_pairs(pairs, lines=range(line, line + len(lines)), raw=lines.__getitem__)
     return len(lines)
+
+
+def _begin_chats(lines: list[bytes]) -> bool:
+    """Whether each line begins like a conversation, so that none is the rest of one: no message has such a key."""
+    return {line[: len(_CHAT)] for line in lines} == {_CHAT}
 
 
 def _together(block: bytes) -> tuple[list[bytes], list[Any]] | None:
     """The lines of a block that holds one object on each, and the objects, parsed in one go.
 
     The line ends stay, and are no JSON inside a text; and behind each stands a brace, which is none inside an object.
-    So as long as no object holds another, each falls between two; and with as many objects as lines each line is one.
+    So as long as no object holds one that begins like a row, each falls between two; and with as many objects as lines
+    each line is one.
     """
     if b"\r" in block:
         block = block.replace(b"\r\n", b"\n")

@@ -52,6 +52,10 @@ class Shape:
             return None
         return self._fields.prompt, self._fields.completion
 
+    def takes_chats(self) -> bool:
+        """Whether a row with nothing but `messages` is a conversation: no columns were named, by anybody or a row."""
+        return self._prompt is None and self._completion is None and self._fields is None
+
     def example(self, row: Mapping[str, Any]) -> Example:
         """The example that `row` is; `RowError` where it is none."""
         fields = self._fields

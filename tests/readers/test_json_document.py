@@ -99,6 +99,9 @@ PLAIN = st.builds(
 )
 
 
+TALK = {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]}
+
+
 @given(
     st.lists(PLAIN | PLAIN | PLAIN | ROWS, min_size=1, max_size=20),
     INDENT,
@@ -106,6 +109,7 @@ PLAIN = st.builds(
     st.sampled_from(["\n", "\r\n", "\r"]),
     st.booleans(),
     st.sampled_from([50, 200, 1 << 17]),
+    st.data(),
 )
 def test_rows_read_together_are_those_read_one_by_one(
     tmp_path_factory: pytest.TempPathFactory,
@@ -115,9 +119,15 @@ def test_rows_read_together_are_those_read_one_by_one(
     end: str,
     escaped: object,
     together: int,
+    data: st.DataObject,
 ) -> None:
-    """Many rows are parsed at once where that is sure to be the same."""
-    first = {"prompt": "first", "completion": "row"}
+    """Many rows are parsed at once where that is sure to be the same; conversations where the first is one."""
+    first = data.draw(st.sampled_from([{"prompt": "first", "completion": "row"}, TALK]), label="first")
+    if first is TALK:
+        rows = [
+            TALK | {"messages": [{"role": "user", "content": str(row)}]} if number % 3 else row
+            for number, row in enumerate(rows)
+        ]
     texts = [json.dumps(row, indent=indent, ensure_ascii=bool(escaped)) for row in (first, *rows)]
     text = "\n".join(texts) if as_series else json.dumps([first, *rows], indent=indent, ensure_ascii=bool(escaped))
     path = tmp_path_factory.mktemp("json") / "rows.json"
@@ -127,6 +137,7 @@ def test_rows_read_together_are_those_read_one_by_one(
         patch.setattr(json_document, "_ROWS_SINGLY", 2)
         result = read_json(path)
         patch.setattr(json_document, "plain_pairs", lambda rows, raw, keys: None)
+        patch.setattr(json_document, "plain_chats", lambda rows, raw: None)
         expected = read_json(path)
     assert list(result.rows) == list(expected.rows)
     assert [result.rows.origin(n) for n in range(len(result.rows))] == [

@@ -299,3 +299,59 @@ def test_lines_read_together_are_those_read_one_by_one(
         expected.rows.origin(n) for n in range(len(expected.rows))
     ]
     assert result.source == expected.source
+
+
+TURN = st.fixed_dictionaries(
+    {"role": st.sampled_from(["system", "developer", "user", "assistant"]), "content": st.text(max_size=9)},
+    optional={"weight": st.sampled_from([0, 1])},
+) | st.sampled_from(
+    [{"content": "b", "role": "user"}, {"role": "user", "content": None}, {"role": "a", "content": "É \ufffd Ã©"}]
+)
+CHAT = st.fixed_dictionaries(
+    {"messages": st.lists(TURN, max_size=4)}, optional={"id": st.integers(), "tools": st.just([])}
+)
+BROKEN_CHAT = st.sampled_from(
+    ['{"messages":[{"role":"user","content":"a"}', '{"messages":"b"}]}', "{}]}", '{"messages":[{"role":"user"}]}', ""]
+)
+
+
+@given(
+    st.lists(CHAT | BROKEN_CHAT, min_size=1, max_size=20),
+    st.sampled_from([None, (",", ":")]),
+    st.booleans(),
+    st.sampled_from([64, 1 << 17]),
+)
+def test_conversations_read_together_are_those_read_one_by_one(
+    tmp_path_factory: pytest.TempPathFactory,
+    rows: list[Any],
+    separators: tuple[str, str] | None,
+    escaped: object,
+    block: int,
+) -> None:
+    lines = [
+        row if isinstance(row, str) else json.dumps(row, ensure_ascii=bool(escaped), separators=separators)
+        for row in rows
+    ]
+    path = tmp_path_factory.mktemp("jsonl") / "rows.jsonl"
+    first = '{"messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":"Hello"}]}\n'
+    path.write_text(first + "\n".join(lines), encoding="utf-8", newline="")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(encodings, "_PIECE_BYTES", block)
+        result = read_jsonl(path)
+        patch.setattr(jsonl, "plain_chats", lambda rows, raw: None)
+        expected = read_jsonl(path)
+    numbers = range(len(expected.rows))
+    assert result.rows.records(numbers) == expected.rows.records(numbers)
+    assert result.rows.row_keys() == expected.rows.row_keys()
+    assert result.rows.flags() == expected.rows.flags()
+    assert [result.rows.origin(n) for n in numbers] == [expected.rows.origin(n) for n in numbers]
+    assert result.source == expected.source
+
+
+def test_conversation_over_two_lines_is_not_put_together(file: Path) -> None:
+    """Though there are as many objects as lines, and a comma at each line end would make them valid."""
+    whole = '{"messages":[{"role":"user","content":"a"}]}'
+    result = read(
+        file, whole, '{"messages":[{"role":"user","content":"a"}', '{"role":"user","content":"b"}]}', f"{whole},{whole}"
+    )
+    assert [refusal.line for refusal in result.source.refusals] == [2, 3, 4]
