@@ -37,8 +37,8 @@ class Leak:
 def find_leaks(training: Rows, validation: Rows, *, near: bool | None = None) -> Iterator[Leak]:
     """The leaked validation examples in their order, each once, with a training example that it repeats.
 
-    Nearly the same prompts are looked for with `near=True`; None: where both sides together have up to 5,000 rows and
-    8 MB.
+    Nearly the same prompts are looked for with `near=True`; None: where both sides together have up to 20,000 rows and
+    16 MB.
     """
     shared = set(validation.row_keys())
     asked: dict[int, int] = {}

@@ -35,9 +35,9 @@ By: TypeAlias = Literal["content", "prompt"]
 THRESHOLD = 0.7
 """From here on texts are near: one word in thirteen may differ."""
 
-NEAR_ROWS = 5_000
+NEAR_ROWS = 20_000
 """So many rows are searched without being asked for; more take their time, some 50 microseconds a row."""
-NEAR_BYTES = 8 << 20
+NEAR_BYTES = 16 << 20
 """So many bytes of them at most."""
 
 _LEAST_THRESHOLD = 0.5

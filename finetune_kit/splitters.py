@@ -70,7 +70,7 @@ class Splitter:
     near: bool | float | None = None
     """Whether rows that ask nearly the same stay together; a number is the least similarity, see `finetune_kit.near`.
 
-    None: in sets of up to 5,000 rows and 8 MB, unless that would move a cut by more than one row in fifty.
+    None: in sets of up to 20,000 rows and 16 MB, unless that would move a cut by more than one row in fifty.
     """
     previous: EarlierSides | None = None
     """An earlier split: rows that ask what was asked on a side stay there, new ones fill up to the shares."""
@@ -189,7 +189,7 @@ class Splitter:
     def _with_near_if_harmless(self, rows: Rows, plain: Deal, notes: list[str]) -> tuple[Sides, Deal]:
         if not searched_by_default(rows):
             notes.append(
-                f"Near-duplicates were not looked for among more than {NEAR_ROWS:,} examples or 8 MB: "
+                f"Near-duplicates were not looked for among more than {NEAR_ROWS:,} examples or 16 MB: "
                 "near=True keeps them on one side, for some 50 microseconds a row."
             )
             return plain.sides(), plain

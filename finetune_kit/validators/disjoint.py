@@ -38,7 +38,7 @@ def check_disjoint(training: Rows, validation: Rows, *, near: bool | None = None
 
     `shared_prompt`: the prompt is in the training set; `template_leak`: it is, but for a separator or an instruction
     around it; `near_leak`: nearly the same prompt is there, which is looked for with `near=True`, and by default where
-    both sides together have up to 5,000 rows and 8 MB. The issue's row is the validation set's, the related row the
+    both sides together have up to 20,000 rows and 16 MB. The issue's row is the validation set's, the related row the
     training set's.
     """
     return (_issue(leak, training, validation) for leak in find_leaks(training, validation, near=near))

@@ -29,7 +29,7 @@ class NearContradictions:
     threshold: float = THRESHOLD
     """The least similarity of the prompts, from 0.5 to 1."""
     small_sets_only: bool = False
-    """Whether sets above 5,000 examples or 8 MB are let pass, as they are by default; `NearDuplicates` tells."""
+    """Whether sets above 20,000 examples or 16 MB are let pass, as they are by default; `NearDuplicates` tells."""
 
     code = "near_contradiction"
 

@@ -25,7 +25,7 @@ class NearDuplicates:
     threshold: float = THRESHOLD
     """The least similarity of both prompt and completion, from 0.5 to 1."""
     small_sets_only: bool = False
-    """Whether sets above 5,000 examples or 8 MB are let pass with a note, as they are by default."""
+    """Whether sets above 20,000 examples or 16 MB are let pass with a note, as they are by default."""
 
     code = "near_duplicate"
 
