@@ -1,21 +1,27 @@
-"""What people and accounts are known by, taken out of the texts; the rest of each text stays."""
+"""What people and accounts are known by, taken out of the texts and the arguments of calls; the rest of each stays."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from finetune_kit.fixes.texts import with_texts
+from finetune_kit.fixes.texts import with_all_texts
 from finetune_kit.records import Example
 from finetune_kit.rows import Batch
 from finetune_kit.validators.personal_data import PersonalData, mails_in, numbers_in
 from finetune_kit.validators.secrets import Secrets, secrets_in
 
 Span = tuple[int, int]
+Find = Callable[[str], list[tuple[str, Span]]]
 
 _ROUNDS = 10
-_ARTICLE = re.compile(r"\Aan? ")
+# In "an OpenAI API key, perhaps made up".
+_ROUND_ABOUT = re.compile(r"\Aan? |, .*")
+_VALUE = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|-?[0-9][0-9.eE+-]*', re.DOTALL)
+"""A string or a number in JSON."""
+_HALF = re.compile("[\ud800-\udfff]")
 _PRIVATE_KEY = re.compile(r"-----BEGIN [^-]*PRIVATE KEY[^-]*-----.*?(?:-----END [^-]*-----|\Z)", re.DOTALL)
 
 
@@ -33,7 +39,7 @@ class RedactPersonalData:
 
     def mend(self, example: Example) -> Example:
         """The example without them."""
-        return with_texts(example, lambda text: _without(text, _data_in))
+        return _redacted(example, _data_in)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +56,11 @@ class RedactSecrets:
 
     def mend(self, example: Example) -> Example:
         """The example without them."""
-        return with_texts(example, lambda text: _without(text, _keys_in))
+        return _redacted(example, _keys_in)
+
+
+def _redacted(example: Example, find: Find) -> Example:
+    return with_all_texts(example, lambda text: _without(text, find), lambda text: _without_in_json(text, find))
 
 
 def _data_in(text: str) -> list[tuple[str, Span]]:
@@ -63,7 +73,7 @@ def _keys_in(text: str) -> list[tuple[str, Span]]:
     return whole or [(what, span) for what, _, span in secrets_in(text)]
 
 
-def _without(text: str, find: Callable[[str], list[tuple[str, Span]]]) -> str:
+def _without(text: str, find: Find) -> str:
     for _ in range(_ROUNDS):  # what stood beside a datum may be told as one only now
         found = find(text)
         if not found:
@@ -72,11 +82,54 @@ def _without(text: str, find: Callable[[str], list[tuple[str, Span]]]) -> str:
     return text
 
 
+def _without_in_json(text: str, find: Find) -> str:
+    """JSON that stays JSON: of what is known by the name of its key, too, only the value goes."""
+    try:
+        json.loads(text, parse_int=str, parse_float=str)
+    except (ValueError, RecursionError):
+        return _without(text, find)
+    text = _VALUE.sub(lambda found: _without_in_value(found[0], find), text)
+    for _ in range(_ROUNDS):
+        found = sorted(find(text), key=lambda datum: datum[1])
+        if not found:
+            break
+        text = _without_overlap(text, found)
+    return text
+
+
+def _without_in_value(value: str, find: Find) -> str:
+    if value[0] != '"':
+        mended = _without(value, find)
+        return value if mended == value else json.dumps(mended)
+    plain: str = json.loads(value)
+    # Arguments are at times encoded twice.
+    mended = (_without_in_json if plain.startswith(("{", "[")) else _without)(plain, find)
+    if mended == plain:
+        return value
+    # Half a surrogate pair can be written by an escape alone.
+    return json.dumps(mended, ensure_ascii=value.isascii() or _HALF.search(mended) is not None)
+
+
+def _without_overlap(text: str, found: Iterable[tuple[str, Span]]) -> str:
+    return _VALUE.sub(lambda value: _overlapped(value, found), text)
+
+
+def _overlapped(value: re.Match[str], found: Iterable[tuple[str, Span]]) -> str:
+    first, last = value.span()
+    inside = [(what, (start - first, end - first)) for what, (start, end) in found if start < last and first < end]
+    if not inside:
+        return value[0]
+    if value[0][0] != '"' or "\\" in value[0]:  # a number, or marks that must not be cut in two
+        return json.dumps("".join(_pieces("", [(what, (0, 0)) for what, _ in inside[:1]])))
+    within = [(what, (max(start, 1), min(end, len(value[0]) - 1))) for what, (start, end) in inside]
+    return "".join(_pieces(value[0], within))
+
+
 def _pieces(text: str, found: Iterable[tuple[str, Span]]) -> Iterator[str]:
     end = 0
     for what, (start, stop) in found:
         if start >= end:
             yield text[end:start]
-            yield f"[{_ARTICLE.sub('', what)}]"
+            yield f"[{_ROUND_ABOUT.sub('', what)}]"
         end = max(end, stop)
     yield text[end:]

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import finetune_kit
 from finetune_kit import fixes as all_fixes
 from finetune_kit.dataset import Dataset
 from finetune_kit.errors import ParameterError
 from finetune_kit.fixes import NAMED, SAFE, AnyFix, DropFlagged, RedactPersonalData, RedactSecrets, StripPrefix
-from finetune_kit.records import ChatExample, CompletionExample, Example, Message
-from finetune_kit.validators import Contradictions, NearDuplicates, Secrets, row_validator
+from finetune_kit.records import ChatExample, CompletionExample, Example, JsonValue, Message
+from finetune_kit.validators import Contradictions, NearDuplicates, PersonalData, Secrets, Validator, row_validator
 from tests.rows_of import PAIRS
 
 PACKAGE = Path(finetune_kit.__file__).parent
@@ -158,6 +161,72 @@ def test_what_was_redacted_once_stays_as_it_is(fix: AnyFix) -> None:
     once = data.clean(fixes=[fix])
     assert list(once) != list(data)
     assert list(once.clean(fixes=[fix])) == list(once)
+
+
+def calling(arguments: str, key: str = "tool_calls") -> ChatExample:
+    """A conversation whose answer is a call with these arguments."""
+    function: JsonValue = {"name": "note", "arguments": arguments}
+    calls: JsonValue = [{"id": "c1", "type": "function", "function": function}] if key == "tool_calls" else function
+    return ChatExample((Message("user", "Write it down."), Message("assistant", None, {key: calls})))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('{"to": "li.lei@mail.cn", "n": 1.50}', '{"to": "[e-mail address]", "n": 1.50}'),
+        ('{"phone":13800138000,"n":2}', '{"phone":"[phone number]","n":2}'),
+        (r'{"to":"at\nli.lei@mail.cn\u002e"}', r'{"to":"at\n[e-mail address]."}'),
+        (r'"{\"phone\": 13800138000}"', r'"{\"phone\": \"[phone number]\"}"'),
+        ('{"话": "电 13800138000 话"}', '{"话": "电 [phone number] 话"}'),
+        (r'{"a": "\ud83d 13800138000 话"}', r'{"a": "\ud83d [phone number] \u8bdd"}'),
+        ('{"password": "3#5g7^9b1&3", "b": "c"}', '{"password": "[password]", "b": "c"}'),
+        (
+            r'{"pem": "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC", "b": "c"}',
+            '{"pem": "[private key]", "b": "c"}',
+        ),
+        ("no JSON 13800138000", "no JSON [phone number]"),
+        ('{"n": ' + "1" * 5_000 + ', "phone": 13800138000}', '{"n": ' + "1" * 5_000 + ', "phone": "[phone number]"}'),
+    ],
+)
+@pytest.mark.parametrize("key", ["tool_calls", "function_call"])
+def test_arguments_of_calls_are_redacted_and_stay_json(before: str, after: str, key: str) -> None:
+    (clean,) = Dataset.from_records([calling(before, key)]).clean(fixes=["redact_personal_data", "redact_secrets"])
+    assert clean == calling(after, key)
+
+
+def test_refusals_are_redacted_and_every_other_key_stays() -> None:
+    asked = Message("user", "Who?", {"name": "li_lei_13800138000"})
+    before = ChatExample((asked, Message("assistant", None, {"refusal": f"not {TOKEN}", "weight": 1})))
+    (after,) = Dataset.from_records([before]).clean(fixes=["redact_personal_data", "redact_secrets"])
+    assert after == ChatExample((asked, Message("assistant", None, {"refusal": "not [GitHub token]", "weight": 1})))
+
+
+DATA = st.sampled_from(["li.lei@mail.cn", "13800138000", CARD, TOKEN, "\n", '"', "\\", "password: hunter2Xy!9", "话"])
+VALUES = st.recursive(
+    st.lists(DATA).map(" ".join) | st.sampled_from([13800138000, 4111111111111111, 1.5, None, True]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(DATA, inner, max_size=3) | inner.map(json.dumps),
+)
+
+
+@pytest.mark.parametrize(("fix", "rule"), [(RedactPersonalData(), PersonalData()), (RedactSecrets(), Secrets())])
+@given(value=VALUES, writing=st.sampled_from([{}, {"ensure_ascii": False}, {"indent": 1}]))
+def test_json_with_data_anywhere_stays_json_in_which_the_rule_finds_nothing(
+    fix: AnyFix, rule: Validator, value: Any, writing: dict[str, Any]
+) -> None:
+    data = Dataset.from_records([calling(json.dumps(value, **writing))])
+    clean = data.clean(fixes=[fix])
+    assert fix.code not in clean.validate([rule]).counts
+    (example,) = clean
+    assert isinstance(example, ChatExample)
+    [call] = cast("list[Any]", example.messages[1].more["tool_calls"])
+    json.loads(call["function"]["arguments"])
+
+
+def test_a_key_that_may_be_made_up_becomes_the_same_words() -> None:
+    made_up = "sk-proj-example8Lw2Nf5Vt7Bx3Kp9Rj4Hd6"
+    data = Dataset.from_records([("key", made_up)])
+    assert "perhaps made up" in data.validate([Secrets()]).issues[0].message
+    assert list(data.clean(fixes=["redact_secrets"])) == [CompletionExample("key", "[OpenAI API key]")]
 
 
 # rows that a rule names
