@@ -1,9 +1,11 @@
-"""JSON that is not JSON Lines: an array of objects, an object around one, or one object after another."""
+"""JSON that is not JSON Lines: an array of objects, an object around one or of columns, or objects one after another."""
 
 from __future__ import annotations
 
 import itertools
+import json
 import os
+import re
 from io import BufferedReader
 from typing import Any, cast
 
@@ -13,21 +15,24 @@ from finetune_kit.errors import EmptyDataError, FormatError, RowError
 from finetune_kit.readers.columns import shown
 from finetune_kit.readers.encodings import TextEncoding, in_encoding, read_head, utf8_pieces
 from finetune_kit.readers.intake import Intake, ReadResult, Understanding
+from finetune_kit.readers.json_columns import first_row, has_columns, rows_of_columns
 from finetune_kit.readers.json_objects import bad_json, example_of, has_repeated_keys, plain_chats, plain_pairs
 from finetune_kit.readers.json_text import JsonText, Value
 from finetune_kit.readers.jsonl import DOCUMENT_CHARACTERS, layout_of, pour_lines
 from finetune_kit.readers.opening import PathLike, open_source
 from finetune_kit.readers.shapes import ROW_LISTS, Shape
 
+_LINE_END = re.compile(r"[\r\n]+")  # str.splitlines knows others, which may stand in a text
 _LINES_LOOKED_AT = 10
 _ROWS_SINGLY = 256
 _LONGEST_FIRST_ROW = 4 << 20
+_LARGEST_TABLE = 32 << 20  # in one object, which is parsed as a whole
 
 
 def read_json(
     path: PathLike, *, prompt: str | None = None, completion: str | None = None, encoding: str | None = None
 ) -> ReadResult:
-    """Read one array of rows, an object that holds one, or objects one after another, however they are laid out.
+    """Read one array of rows, an object that holds one, one with a list for each column, or objects one after another.
 
     The file is read in pieces. A syntax error ends the reading with its line, for what comes after it means nothing;
     rows that are valid JSON but cannot be kept are refused one by one.
@@ -88,7 +93,7 @@ class _Document:
             raise text.error(
                 f"these are no rows in JSON: the text begins with {first.decode('ascii', 'replace')!r}, not [ or {{."
             )
-        else:
+        elif not self._columns(text):
             found = None if self._begins_with_row(text) else text.list_of_objects()
             if found is not None and found[0] not in ROW_LISTS:
                 self._wrapped(text, *found)
@@ -109,6 +114,34 @@ class _Document:
             example_of(orjson.loads(raw), raw, self.shape)
         except (orjson.JSONDecodeError, RowError):
             return more_follows
+        return True
+
+    def _columns(self, text: JsonText) -> bool:
+        """Hand over the rows of a table, where all of the text is one object with its columns."""
+        whole = text.whole_object(_LARGEST_TABLE) if text.may_hold_columns() else None
+        if whole is None or whole[1]:
+            return False
+        raw = whole[0]
+        try:
+            orjson.loads(raw)
+            table: object = json.loads(raw)  # the one is strict, the other rounds no number
+            if not has_columns(table):
+                return False
+            self.shape.example(first_row(table))
+        except (orjson.JSONDecodeError, RowError):
+            return False
+        try:
+            rows = list(rows_of_columns(table))
+        except RowError as error:
+            raise text.error(f"{error}. {error.hint}.") from error
+        text.until(len(raw))
+        self._by_number = False  # as is told below
+        for number, row in enumerate(rows, 1):
+            try:
+                self.intake.accept(self.shape.example(row), line=number, raw=row)
+            except RowError as error:
+                self.intake.refuse(error, line=number, raw=row)
+        self.notes.append("The file holds one column after another, so its rows are numbered as items, not as lines.")
         return True
 
     def _array(self, text: JsonText) -> None:
@@ -211,10 +244,12 @@ def holds_lines(head: str) -> bool:
     text = head.lstrip()
     if not text.startswith("{") or layout_of(text) != "lines":
         return False
-    lines = list(itertools.islice((line for line in text.splitlines() if line.strip()), _LINES_LOOKED_AT))
+    lines = list(itertools.islice((line for line in _LINE_END.split(text) if line.strip()), _LINES_LOOKED_AT))
     if len(lines) == 1:
         row = _object_in(lines[0])
-        return row is not None and not any(_holds_objects(row[key]) for key in row.keys() - ROW_LISTS)
+        if row is None or has_columns(row):
+            return False
+        return not any(_holds_objects(row[key]) for key in row.keys() - ROW_LISTS)
     opened = sum(line.lstrip().startswith("{") for line in lines)
     return opened * 2 > len(lines) and any(_object_in(line) is not None for line in lines)
 

@@ -31,6 +31,7 @@ _SPACE = re.compile(rb"[ \t\n\r]*")
 _SCALAR = re.compile(rb'[^\s,:\[\]{}"]*')
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|["{}\[\]]', re.DOTALL)  # a lone quote is a string whose end is not here yet
 _FIRST_KEY = re.compile(rb'\{[ \t\n\r]*("(?:[^"\\]++|\\.)*+")[ \t\n\r]*:', re.DOTALL)
+_COLUMN = re.compile(_FIRST_KEY.pattern + rb"[ \t\n\r]*(?:\[[ \t\n\r]*+[^{]|\{)", re.DOTALL)
 _OPENING, _QUOTE = b"{[", ord('"')
 
 
@@ -142,6 +143,10 @@ class JsonText:
         raw = self._slice(0, length)
         self._skip(length)
         return raw
+
+    def may_hold_columns(self) -> bool:
+        """Whether the first value of the object that starts here is an object, or a list of anything else."""
+        return _COLUMN.match(self._data, self._at) is not None
 
     def whole_object(self, limit: int) -> tuple[bytes, bool] | None:
         """The object that starts here, and whether more follows, unless it is longer than `limit` bytes."""

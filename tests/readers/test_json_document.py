@@ -284,3 +284,39 @@ def test_real_documents_are_read() -> None:
 
 def _no_number(name: str) -> float:
     raise ValueError(name)
+
+
+@given(st.lists(ROWS, min_size=1, max_size=5), INDENT, st.sampled_from(["lists", "objects"]))
+def test_columns_in_one_object_are_read(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]], indent: int | None, layout: str
+) -> None:
+    rows = [{"prompt": row["prompt"], "completion": row["completion"], "n": 2**70 + n} for n, row in enumerate(rows)]
+    columns: dict[str, Any] = {key: [row[key] for row in rows] for key in rows[0]}
+    if layout == "objects":  # as pandas writes
+        columns = {key: dict(zip(map(str, range(len(rows))), column, strict=True)) for key, column in columns.items()}
+    result = read(tmp_path_factory.getbasetemp() / "columns.json", json.dumps(columns, indent=indent))
+    assert list(result.rows) == [expected(row) for row in rows]
+    assert any(note.startswith("The file holds one column after another") for note in result.source.notes)
+
+
+def test_row_of_a_column_that_is_no_text_costs_only_itself(file: Path) -> None:
+    result = read(file, '{"question": ["q", "r"], "answer": ["a", null], "id": [1, 2]}')
+    assert list(result.rows) == [CompletionExample("q", "a", {"id": 1})]
+    assert [(refusal.line, refusal.reason) for refusal in result.source.refusals] == [(2, "answer is null")]
+
+
+def test_columns_of_different_length_are_refused(file: Path) -> None:
+    with pytest.raises(FormatError, match=r"row 1: the column 'prompt' has 2 values, and 'completion' 1\. Each column"):
+        read(file, '{"prompt": ["q", "r"], "completion": ["a"]}')
+
+
+@pytest.mark.parametrize("other", ['"words": ["q", "r"]', '"first": {"x": 1}', '"prompt": ["q"]'])
+def test_list_of_rows_goes_before_columns(file: Path, other: str) -> None:
+    result = read(file, f'{{{other}, "data": [{json.dumps(ROW)}, {json.dumps(ROW)}]}}')
+    assert len(result.rows) == 2
+
+
+def test_line_separators_inside_a_text_end_no_line(file: Path) -> None:
+    rows = [{"prompt": "q\u2028r\u2029\x85s", "completion": "a"}, ROW]
+    result = read(file, "\n".join(json.dumps(row, ensure_ascii=False) for row in rows))
+    assert (len(result.rows), result.source.format) == (2, "jsonl")
