@@ -1,4 +1,4 @@
-"""JSON that is not JSON Lines: an array of objects, an object around one or of columns, or objects one after another."""
+"""JSON that is not JSON Lines: an array of objects, an object around one or of columns, objects one after another."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from itertools import takewhile
 from typing import Any, cast
 
 from finetune_kit.errors import RowError
+from finetune_kit.readers.llama_factory import LLAMA_FACTORY_NOTE, llama_factory_messages
 from finetune_kit.readers.refusals import missing, wrong_type
 from finetune_kit.readers.sharegpt import sharegpt_messages, sharegpt_tools, turn_in
 from finetune_kit.readers.turns import HOST_KEYS, messages_in
@@ -16,6 +17,7 @@ from finetune_kit.records import JsonValue, Message, PreferenceExample
 # The API's names, and those of its first version.
 _HOST_PAIRS = (("preferred_output", "non_preferred_output"), ("preferred_completion", "non_preferred_completion"))
 _CHOSEN = ("chosen", "rejected")
+_CHOSEN_MESSAGES = ("chosen_messages", "rejected_messages")
 _ONE = "A preference pair has one input and two answers to it"
 _DIALOGUE = "\n\nHuman:"
 
@@ -36,14 +38,20 @@ class PairKeys:
         """What was guessed."""
         if (self.preferred, self.other) in _HOST_PAIRS:
             return ()
-        asked = "the messages that both share" if self.asked in _CHOSEN else repr(self.asked)
-        return (f"The rows are preference pairs: {asked} was read as the input, {self.preferred!r} as preferred.",)
+        asked = "the messages that both share" if self.asked == self.preferred else repr(self.asked)
+        more = (LLAMA_FACTORY_NOTE,) if self.preferred in _CHOSEN_MESSAGES else ()
+        return (
+            f"The rows are preference pairs: {asked} was read as the input, {self.preferred!r} as preferred.",
+            *more,
+        )
 
 
 def is_preference(row: Mapping[str, object]) -> bool:
     """Whether the row is meant to be a preference pair."""
     if all(isinstance(row.get(key), str | list | tuple | Mapping) for key in _CHOSEN):
         return True
+    if all(isinstance(row.get(key), list) for key in _CHOSEN_MESSAGES):
+        return not any(key in row for key in ("messages", "conversations", "prompt", *_CHOSEN))
     return any(preferred in row or other in row for preferred, other in _HOST_PAIRS)
 
 
@@ -60,8 +68,8 @@ def preference(
         return _answered(row, sharegpt_messages(row), "conversations", "system", "tools", offered=sharegpt_tools(row))
     if isinstance(row.get("prompt"), list | tuple):
         return _answered(row, messages_in(row["prompt"], "prompt"), "prompt")
-    if all(isinstance(row[key], list | tuple) and len(row[key]) > 1 for key in _CHOSEN):
-        return _whole_conversations(row)
+    if (whole := _whole_sides(row)) is not None:
+        return _whole_conversations(row, whole)
     if "prompt" not in row and any(isinstance(row[key], str) and _DIALOGUE in row[key] for key in _CHOSEN):
         raise RowError(
             "'chosen' and 'rejected' are dialogues written as one text",
@@ -126,15 +134,26 @@ def _answer(value: object, where: str) -> tuple[Message, ...]:
     return messages_in(value, where)
 
 
-def _whole_conversations(row: Mapping[str, Any]) -> tuple[PreferenceExample, PairKeys]:
+def _whole_sides(row: Mapping[str, Any]) -> dict[str, tuple[Message, ...]] | None:
+    """Both conversations by their keys, where the row holds whole ones."""
+    if _CHOSEN[0] not in row:
+        return {key: llama_factory_messages(row[key], key) for key in _CHOSEN_MESSAGES}
+    if all(isinstance(row[key], list | tuple) and len(row[key]) > 1 for key in _CHOSEN):
+        return {key: messages_in(row[key], key) for key in _CHOSEN}
+    return None
+
+
+def _whole_conversations(
+    row: Mapping[str, Any], sides: dict[str, tuple[Message, ...]]
+) -> tuple[PreferenceExample, PairKeys]:
     """Two conversations that part at the answer, as TRL calls an implicit prompt."""
-    chosen, rejected = messages_in(row["chosen"], "chosen"), messages_in(row["rejected"], "rejected")
+    keys, (chosen, rejected) = list(sides), sides.values()
     shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(chosen, rejected, strict=False)))
     shared = min(shared, len(chosen) - 1, len(rejected) - 1)  # the last messages are the answers, even equal ones
     asked = chosen[:shared]
     if all(message.role in ("system", "developer") for message in asked):
         raise RowError(
-            "'chosen' and 'rejected' have no question in common",
+            f"{keys[0]!r} and {keys[1]!r} have no question in common",
             code="wrong_type",
             hint="Both begin with the same messages and end with an answer each; or add 'prompt'",
         )
@@ -143,9 +162,11 @@ def _whole_conversations(row: Mapping[str, Any]) -> tuple[PreferenceExample, Pai
         not isinstance(prompt, str) or prompt.strip() not in {message.text.strip() for message in asked}
     ):
         raise RowError(
-            "'prompt' is not among the messages that 'chosen' and 'rejected' have in common",
+            f"'prompt' is not among the messages that {keys[0]!r} and {keys[1]!r} have in common",
             code="wrong_type",
             hint="Leave it out, or write chosen and rejected without the question",
         )
-    rest = _rest(row, ("prompt",))
-    return PreferenceExample(asked, chosen[shared:], rejected[shared:], *rest), PairKeys("chosen", *_CHOSEN)
+    more, metadata = _rest(row, ("prompt", *keys))
+    if isinstance(more.get("tools"), str):  # LLaMA-Factory writes them as the text of a list
+        more = {**more, **sharegpt_tools(row)}
+    return PreferenceExample(asked, chosen[shared:], rejected[shared:], more, metadata), PairKeys(keys[0], *keys)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from finetune_kit.errors import ColumnError, RowError
 from finetune_kit.readers.columns import Fields, choose_fields, joined, prompt_column, shown
+from finetune_kit.readers.llama_factory import LLAMA_FACTORY_NOTE, has_valued_parts, llama_factory
 from finetune_kit.readers.preferences import PairKeys, is_preference, preference
 from finetune_kit.readers.refusals import missing, wrong_type
 from finetune_kit.readers.sharegpt import SHAREGPT_NOTE, sharegpt
@@ -28,6 +29,7 @@ class Shape:
         self._completion = completion
         self._fields: Fields | None = None
         self._turns: Literal["messages", "conversations"] = "messages"
+        self._valued_parts = False
         self._pair: PairKeys | None = None
 
     def columns(self, kind: Kind | None) -> dict[str, str]:
@@ -41,6 +43,8 @@ class Shape:
     def notes(self, kind: Kind | None) -> tuple[str, ...]:
         """What was guessed, in rows of `kind`."""
         if kind == "chat":
+            if self._valued_parts:
+                return (LLAMA_FACTORY_NOTE,)
             return (SHAREGPT_NOTE,) if self._turns == "conversations" else ()
         if kind == "preference":
             return () if self._pair is None else self._pair.notes()
@@ -65,7 +69,7 @@ class Shape:
                     example, self._pair = preference(row, _question)
                     return example
                 if "messages" in row:
-                    return chat(row)
+                    return self._chat(row)
                 if "conversations" in row:
                     conversation = sharegpt(row)
                     self._turns = "conversations"
@@ -74,6 +78,16 @@ class Shape:
         pair = _completion(row, fields)
         self._fields = fields  # only now: a row that was refused must not settle the columns of all others
         return pair
+
+    def _chat(self, row: Mapping[str, Any]) -> Example:
+        try:
+            return chat(row)
+        except RowError:
+            if not has_valued_parts(row["messages"]):
+                raise
+        conversation = llama_factory(row)
+        self._valued_parts = True
+        return conversation
 
     def _choose(self, row: Mapping[str, Any]) -> Fields:
         names = [str(key) for key in row]

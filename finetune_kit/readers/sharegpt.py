@@ -32,7 +32,7 @@ def sharegpt(row: Mapping[str, Any]) -> ChatExample:
 def sharegpt_messages(row: Mapping[str, Any]) -> tuple[Message, ...]:
     """The turns of a row with `conversations`, a `system` text before them where there is one."""
     turns = listed(row["conversations"], "conversations", hint="It must be a list of objects with from and value")
-    reading = _Turns()
+    reading = Turns()
     messages = [
         message for number, turn in enumerate(turns) for message in reading.read(turn, f"conversations[{number}]")
     ]
@@ -74,7 +74,7 @@ def turn_in(turn: object, where: str) -> Message:
 
 
 @dataclass(slots=True)
-class _Turns:
+class Turns:
     """The turns of one row; calls have no ids there, so each is given one, and its result the same."""
 
     _made: int = 0
