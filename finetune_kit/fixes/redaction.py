@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from finetune_kit.fixes.texts import with_all_texts
@@ -22,7 +23,9 @@ _ROUND_ABOUT = re.compile(r"\Aan? |, .*")
 _VALUE = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|-?[0-9][0-9.eE+-]*', re.DOTALL)
 """A string or a number in JSON."""
 _HALF = re.compile("[\ud800-\udfff]")
-_PRIVATE_KEY = re.compile(r"-----BEGIN [^-]*PRIVATE KEY[^-]*-----.*?(?:-----END [^-]*-----|\Z)", re.DOTALL)
+_PRIVATE_KEY = re.compile(
+    r"-----BEGIN [^-]{0,40}PRIVATE KEY[^-]{0,40}-----.*?(?:-----END [^-]{0,80}-----|\Z)", re.DOTALL
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,7 @@ def _without(text: str, find: Find) -> str:
         found = find(text)
         if not found:
             break
-        text = "".join(_pieces(text, sorted(found, key=lambda datum: datum[1])))
+        text = "".join(_pieces(text, _apart(found)))
     return text
 
 
@@ -90,10 +93,10 @@ def _without_in_json(text: str, find: Find) -> str:
         return _without(text, find)
     text = _VALUE.sub(lambda found: _without_in_value(found[0], find), text)
     for _ in range(_ROUNDS):
-        found = sorted(find(text), key=lambda datum: datum[1])
+        found = find(text)
         if not found:
             break
-        text = _without_overlap(text, found)
+        text = _without_overlap(text, _apart(found))
     return text
 
 
@@ -110,26 +113,38 @@ def _without_in_value(value: str, find: Find) -> str:
     return json.dumps(mended, ensure_ascii=value.isascii() or _HALF.search(mended) is not None)
 
 
-def _without_overlap(text: str, found: Iterable[tuple[str, Span]]) -> str:
+def _without_overlap(text: str, found: Sequence[tuple[str, Span]]) -> str:
     return _VALUE.sub(lambda value: _overlapped(value, found), text)
 
 
-def _overlapped(value: re.Match[str], found: Iterable[tuple[str, Span]]) -> str:
+def _overlapped(value: re.Match[str], found: Sequence[tuple[str, Span]]) -> str:
     first, last = value.span()
-    inside = [(what, (start - first, end - first)) for what, (start, end) in found if start < last and first < end]
-    if not inside:
+    begin = bisect_right(found, first, key=lambda datum: datum[1][1])
+    end = bisect_left(found, last, key=lambda datum: datum[1][0])
+    if begin >= end:
         return value[0]
     if value[0][0] != '"' or "\\" in value[0]:  # a number, or marks that must not be cut in two
-        return json.dumps("".join(_pieces("", [(what, (0, 0)) for what, _ in inside[:1]])))
-    within = [(what, (max(start, 1), min(end, len(value[0]) - 1))) for what, (start, end) in inside]
-    return "".join(_pieces(value[0], within))
+        return json.dumps("".join(_pieces("", [(found[begin][0], (0, 0))])))
+    inside = [(what, (max(start - first, 1), min(stop, last - 1) - first)) for what, (start, stop) in found[begin:end]]
+    return "".join(_pieces(value[0], inside))
+
+
+def _apart(found: Iterable[tuple[str, Span]]) -> list[tuple[str, Span]]:
+    """In order, with what begins inside another as a part of that."""
+    apart: list[tuple[str, Span]] = []
+    for what, (start, end) in sorted(found, key=lambda datum: datum[1]):
+        if apart and start < apart[-1][1][1]:
+            name, (begin, stop) = apart[-1]
+            apart[-1] = name, (begin, max(end, stop))
+        else:
+            apart.append((what, (start, end)))
+    return apart
 
 
 def _pieces(text: str, found: Iterable[tuple[str, Span]]) -> Iterator[str]:
     end = 0
     for what, (start, stop) in found:
-        if start >= end:
-            yield text[end:start]
-            yield f"[{_ROUND_ABOUT.sub('', what)}]"
-        end = max(end, stop)
+        yield text[end:start]
+        yield f"[{_ROUND_ABOUT.sub('', what)}]"
+        end = stop
     yield text[end:]

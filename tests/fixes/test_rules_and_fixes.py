@@ -184,6 +184,7 @@ def calling(arguments: str, key: str = "tool_calls") -> ChatExample:
             r'{"pem": "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC", "b": "c"}',
             '{"pem": "[private key]", "b": "c"}',
         ),
+        (json.dumps([{"password": "3#5g7^9b1&3"}, 1] * 20), json.dumps([{"password": "[password]"}, 1] * 20)),
         ("no JSON 13800138000", "no JSON [phone number]"),
         ('{"n": ' + "1" * 5_000 + ', "phone": 13800138000}', '{"n": ' + "1" * 5_000 + ', "phone": "[phone number]"}'),
     ],
