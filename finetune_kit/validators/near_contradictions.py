@@ -10,8 +10,8 @@ from hashlib import blake2b
 from finetune_kit._units import COMPLETION, label_text
 from finetune_kit.labels import most_labels
 from finetune_kit.near import THRESHOLD, Near, checked_threshold, near_unlike, searched_by_default
-from finetune_kit.records import CompletionExample
 from finetune_kit.rows import Batch, Rows
+from finetune_kit.validators.contradictions import question
 from finetune_kit.validators.issue import Issue, Severity
 
 
@@ -90,7 +90,4 @@ def _hash(text: str) -> int:
 def _same_prompt(rows: Rows, pair: Near) -> bool:
     if rows.key(pair.row) != rows.key(pair.earlier):
         return False
-    one, other = rows[pair.row], rows[pair.earlier]
-    if not isinstance(one, CompletionExample) or not isinstance(other, CompletionExample):
-        return False  # `Contradictions` does not look at conversations
-    return one.prompt.strip() == other.prompt.strip()
+    return question(rows[pair.row]) == question(rows[pair.earlier])
