@@ -8,9 +8,11 @@ is run by its path and imports nothing of the package, so that it starts in a fe
 from __future__ import annotations
 
 import io
+import re
 import sys
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import date, datetime, time, timedelta
 from itertools import chain, islice
 from pathlib import Path
@@ -28,7 +30,22 @@ _CPU_SECONDS = 300
 _LONGEST_CELL = 1 << 24
 _BATCH_ROWS = 1024
 _BATCH_CHARACTERS = 1 << 20
+_PIECE_BYTES = 1 << 20
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+
+# Parts of an .xlsx file; some programs put a prefix before each name.
+_SHEET_ID = re.compile(rb"<(?:\w+:)?sheet\s[^>]*?\w+:id\s*=\s*[\"']([^\"']*)")
+_RELATION = re.compile(rb"<(?:\w+:)?Relationship\s[^>]*>")
+_ATTRIBUTE = re.compile(rb"\b(\w+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
+_FORMAT = re.compile(rb"<(?:\w+:)?numFmt\s[^>]*>")
+_STYLES = re.compile(rb"<(?:\w+:)?cellXfs[\s>].*?</(?:\w+:)?cellXfs>", re.DOTALL)
+_STYLE = re.compile(rb"<(?:\w+:)?xf[\s/>][^>]*>?")
+_LITERAL = re.compile(rb"&quot;.*?&quot;|\"[^\"]*\"|\\.|_.")
+_CELL = re.compile(
+    rb"<(?:\w+:)?c\s([^>]*[^>/])>(?:<(?:\w+:)?f(?:\s[^>]*)?(?:/>|>[^<]*</(?:\w+:)?f>))?<(?:\w+:)?v>([^<]*)</"
+)
+_PLACE = re.compile(r"([A-Z]{1,3})([0-9]{1,7})")
+_PERCENTAGES = {b"9", b"10"}  # the formats that are built in
 
 Cell = str | int | float | bool | date | datetime | time | timedelta
 
@@ -55,11 +72,14 @@ def main() -> None:
         sheets = [(sheet.name, _is_visible(sheet), _is_table(sheet)) for sheet in book.sheets_metadata]
         _say("book", format=format_, sheets=sheets)
         chosen, sheet = _choose(book, sheets, wanted)
-        _write_rows(sheet.iter_rows())
+        number = [name for name, _, _ in sheets].index(chosen) if format_ == "xlsx" else None
+        shown = Shown(content.getvalue(), number, first_column=sheet.start[1] if sheet.start else 0)
+        _write_rows(sheet.iter_rows(), shown)
     except calamine.PasswordError as error:
         raise WorkbookError("password") from error
     except calamine.CalamineError as error:
         raise WorkbookError("damaged", str(error)) from error
+    _say("shown", errors=shown.errors, first_error=shown.first_error, percentages=shown.percentages)
     _say("end", sheet=chosen)
     for name, _, is_table in sheets:  # last, so that a fault in another sheet costs only its mention
         if is_table and name != chosen:
@@ -187,10 +207,105 @@ def _named(sheets: list[tuple[str, bool, bool]], wanted: str | int) -> str:
     return alike[0]
 
 
-def _write_rows(rows: Iterator[list[Any]]) -> None:
+class Shown:
+    """The cells of one sheet that show something else than the parser says: errors, which it calls empty, and shares.
+
+    They are looked for in the sheet itself, once a cell asks for it, for that takes time.
+    """
+
+    def __init__(self, content: bytes, number: int | None, *, first_column: int) -> None:
+        self._content, self._number, self._first_column = content, number, first_column
+        self._rows: dict[int, dict[int, str]] | None = None
+        self.errors = self.percentages = 0
+        self.first_error = ""
+        """With its place, as in `#N/A in B3`."""
+
+    def put_into(self, rows: list[list[Any]], start: int) -> None:
+        """Give these cells the text that they show; `start` is the number of the first row."""
+        if self._rows is None:
+            self._rows = {}
+            if self._number is not None:
+                with suppress(zipfile.BadZipFile, KeyError, IndexError, ValueError, NotImplementedError, EOFError):
+                    self._look(self._number)
+        if self._rows:
+            for number, row in enumerate(rows, start):
+                for column, text in self._rows.get(number, {}).items():
+                    if 0 <= column < len(row):
+                        row[column] = text
+
+    def _look(self, number: int) -> None:
+        with zipfile.ZipFile(io.BytesIO(self._content)) as archive:
+            shares = _percentage_styles(archive)
+            marks = [b't="e"', b"t='e'", *(mark % style for style in shares for mark in (b's="%b"', b"s='%b'"))]
+            rest = b""
+            with archive.open(_part_of_sheet(archive, number)) as part:
+                while piece := part.read(_PIECE_BYTES):
+                    whole, end, rest = (rest + piece).rpartition(b"row>")
+                    if any(mark in whole for mark in marks):
+                        self._note(whole + end, shares)
+
+    def _note(self, xml: bytes, shares: set[bytes]) -> None:
+        assert self._rows is not None
+        for found in _CELL.finditer(xml):
+            attributes = _attributes(found[1])
+            kind, value = attributes.get(b"t", b"n"), found[2].decode()
+            if kind == b"e":
+                text = value
+            elif kind == b"n" and attributes.get(b"s") in shares:
+                text = f"{_number(float(value) * 100)}%"
+            else:
+                continue
+            place = _PLACE.fullmatch(attributes.get(b"r", b"").decode())
+            if place is not None:
+                self._rows.setdefault(int(place[2]), {})[_column(place[1]) - self._first_column] = text
+                if kind == b"e":
+                    self.errors += 1
+                    self.first_error = self.first_error or f"{text} in {place[0]}"
+                else:
+                    self.percentages += 1
+
+
+def _part_of_sheet(archive: zipfile.ZipFile, number: int) -> str:
+    wanted = _SHEET_ID.findall(archive.read("xl/workbook.xml"))[number]
+    relations = map(_attributes, _RELATION.findall(archive.read("xl/_rels/workbook.xml.rels")))
+    [target] = [relation[b"Target"].decode() for relation in relations if relation.get(b"Id") == wanted]
+    return target.lstrip("/") if target.startswith("/") else f"xl/{target}"
+
+
+def _percentage_styles(archive: zipfile.ZipFile) -> set[bytes]:
+    """The numbers of the cell styles under which 0.5 shows as 50 %."""
+    if "xl/styles.xml" not in archive.namelist():
+        return set()
+    xml = archive.read("xl/styles.xml")
+    formats = map(_attributes, _FORMAT.findall(xml))
+    shares = _PERCENTAGES | {
+        format_.get(b"numFmtId", b"")
+        for format_ in formats
+        if b"%" in _LITERAL.sub(b"", format_.get(b"formatCode", b""))
+    }
+    styles = _STYLES.search(xml)
+    used = [] if styles is None else [_attributes(style).get(b"numFmtId") for style in _STYLE.findall(styles[0])]
+    return {b"%d" % number for number, format_ in enumerate(used) if format_ in shares}
+
+
+def _attributes(tag: bytes) -> dict[bytes, bytes]:
+    return {name: double or single for name, double, single in _ATTRIBUTE.findall(tag)}
+
+
+def _column(letters: str) -> int:
+    number = 0
+    for letter in letters:
+        number = number * 26 + ord(letter) - 64
+    return number - 1
+
+
+def _write_rows(rows: Iterator[list[Any]], shown: Shown) -> None:
     start = 1
     while part := list(islice(rows, _BATCH_ROWS)):
-        if set(map(type, chain.from_iterable(part))) != {str}:
+        plain = set(map(type, chain.from_iterable(part))) == {str}
+        if not plain or any("" in row for row in part):
+            shown.put_into(part, start)
+        if not plain:
             part = [[cell if type(cell) is str else as_read(cell) for cell in row] for row in part]
         if sum(map(len, chain.from_iterable(part))) <= _BATCH_CHARACTERS:
             _say("rows", start=start, rows=part)

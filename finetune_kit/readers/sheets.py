@@ -34,7 +34,8 @@ def read_xlsx(
 
     `sheet` is a name or a number counted from 1; without it, the first visible sheet that holds anything is read.
     Texts stay as typed, "01" and "NA" included. Dates read 2024-01-05, times 13:30:00, numbers 7 and 0.1, truth values
-    TRUE and FALSE; how a number is formatted (as a percentage, as currency) and error values such as #N/A are not seen.
+    TRUE and FALSE. In .xlsx files percentages read 12.5%, never rounded, and errors as they show, such as #N/A; in
+    those of other kinds the one reads 0.125, and the other is empty. Formats such as a currency's are not seen.
     """
     name = os.fsdecode(path)
     with open_source(path, workbooks=True) as file:
@@ -144,6 +145,14 @@ def _sheet_notes(book: Workbook, *, told: bool) -> tuple[str, ...]:
         notes.append(
             f"The sheet {book.sheet!r} was read. Other sheets hold rows that were not: {', '.join(listed)}.{choose}"
         )
+    if book.errors:
+        shows = "1 cell shows an error" if book.errors == 1 else f"{book.errors:,} cells show errors"
+        notes.append(
+            f"{shows}, read as the text that stands there, first {book.first_error}. Mend it, or drop the row."
+        )
+    if book.percentages:
+        shows = "1 cell shows" if book.percentages == 1 else f"{book.percentages:,} cells show"
+        notes.append(f"{shows} a percentage, read as that: 0.125 is 12.5%.")
     if not told and any(sheet.name == book.sheet and not sheet.visible for sheet in book.sheets):
         notes.append(f"The sheet {book.sheet!r} is hidden; no visible one holds anything.")
     return tuple(notes)

@@ -44,6 +44,10 @@ class Workbook:
         self.sheets: tuple[SheetInfo, ...] = ()
         self.sheet: str | None = None
         """The sheet that was read, once all of it is."""
+        self.errors = self.percentages = 0
+        """Cells that show an error or a percentage, once all is read."""
+        self.first_error = ""
+        """With its place, as in `#N/A in B3`."""
         self.others: dict[str, int] = {}
         """Rows that are not blank in the other sheets, once all is read."""
 
@@ -58,6 +62,9 @@ class Workbook:
                     self.sheets = tuple(SheetInfo(*sheet) for sheet in said["sheets"])
                 case "rows":
                     yield said["start"], said["rows"]
+                case "shown":
+                    self.errors, self.percentages = said["errors"], said["percentages"]
+                    self.first_error = said["first_error"]
                 case "end":
                     self.sheet = said["sheet"]
                 case "other":

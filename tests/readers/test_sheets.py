@@ -17,7 +17,7 @@ from finetune_kit.errors import ColumnError, EmptyDataError, FinetuneKitError, F
 from finetune_kit.readers import ReadResult, read_xlsx, sheets
 from finetune_kit.records import CompletionExample, Message, PreferenceExample
 from tests.readers.test_real_files import DATA, NEEDS_DATA
-from tests.readers.workbooks import Cell, write_raw, write_workbook
+from tests.readers.workbooks import MAIN, Cell, write_raw, write_workbook
 
 HEADER: list[Cell] = ["prompt", "completion"]
 # XML holds no control characters, and an empty cell is no row; surrogates are no text.
@@ -305,3 +305,62 @@ def test_xls_under_the_name_xlsx_is_read() -> None:
     result = read_xlsx(DATA / "02-chinese/airline-faq/FAQ.xlsx")
     assert (len(result.rows), result.source.format) == (114, "xls")
     assert result.source.columns == {"prompt": "QUESTION", "completion": "ANSWER"}
+
+
+STYLES = (
+    f'<styleSheet xmlns="{MAIN}"><numFmts><numFmt formatCode="0.0%" numFmtId="164"/>'
+    '<numFmt numFmtId="165" formatCode="0.0&quot;%&quot;"/></numFmts><cellStyleXfs><xf numFmtId="9"/></cellStyleXfs>'
+    '<cellXfs><xf numFmtId="0"/><xf numFmtId="164"><alignment/></xf><xf numFmtId="9"/><xf numFmtId="165"/></cellXfs>'
+    "</styleSheet>"
+)
+
+
+def read_cells(path: Path, *rows: str) -> ReadResult:
+    """A sheet whose table begins in column C and row 2, under a header of prompt, completion and share."""
+    texts = '<c r="{}{}" t="inlineStr"><is><t>{}</t></is></c>'
+    header = "".join(texts.format(letter, 2, name) for letter, name in zip("CDE", [*HEADER, "share"], strict=True))
+    sheet = f'<row r="2">{header}</row>'
+    for number, cells in enumerate(rows, 3):
+        sheet += f'<row r="{number}">{texts.format("C", number, "q")}{cells}</row>'
+    write_raw(path, {"Notes": "", "Data": sheet}, styles=STYLES)
+    return read_xlsx(path)
+
+
+def test_error_reads_as_it_shows_and_is_told(book: Path) -> None:
+    result = read_cells(
+        book,
+        '<c r="D3" t="e"><f>NA()</f><v>#N/A</v></c>',
+        '<c r="D4" t="str"><f>A1&amp;"x"</f><v>a</v></c><c r="E4" t="e"><v>#REF!</v></c>',
+    )
+    assert list(result.rows) == [
+        CompletionExample("q", "#N/A", {"share": ""}),
+        CompletionExample("q", "a", {"share": "#REF!"}),
+    ]
+    assert result.source.notes == (
+        "2 cells show errors, read as the text that stands there, first #N/A in D3. Mend it, or drop the row.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        ('<c r="E3" s="1"><v>0.125</v></c>', "12.5%"),
+        ('<c r="E3" s="2"><f>D4/7</f><v>0.07</v></c>', "7%"),
+        ('<c s="2" r="E3" t="n"><v>-1.5</v></c>', "-150%"),
+        ('<c r="E3" s="3"><v>12.5</v></c>', "12.5"),
+        ('<c r="E3" s="0"><v>0.125</v></c>', "0.125"),
+        ('<c r="E3" s="1" t="str"><f>"0.5"</f><v>0.5</v></c>', "0.5"),
+    ],
+)
+def test_percentage_reads_as_it_shows(book: Path, cell: str, text: str) -> None:
+    result = read_cells(book, f'<c r="D3" t="str"><v>a</v></c>{cell}')
+    assert result.rows[0].metadata == {"share": text}
+    assert ("1 cell shows a percentage, read as that: 0.125 is 12.5%." in result.source.notes) == text.endswith("%")
+
+
+def test_errors_are_found_in_sheets_of_many_pieces(book: Path) -> None:
+    long = "x" * 30_000
+    rows = [f'<c r="D{number}" t="inlineStr"><is><t>{long}</t></is></c>' for number in range(3, 103)]
+    rows[97] = '<c r="D100" t="e"><v>#VALUE!</v></c>'
+    result = read_cells(book, *rows)
+    assert result.rows[97] == CompletionExample("q", "#VALUE!", {"share": ""})

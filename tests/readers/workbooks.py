@@ -24,10 +24,13 @@ def write_workbook(path: Path, sheets: Mapping[str, Sequence[Sequence[Cell]]], *
     return write_raw(path, raw, hidden=hidden)
 
 
-def write_raw(path: Path, sheets: Mapping[str, str], *, hidden: Collection[str] = ()) -> Path:
-    """Write sheets whose rows are XML already."""
+def write_raw(
+    path: Path, sheets: Mapping[str, str], *, hidden: Collection[str] = (), styles: str | None = None
+) -> Path:
+    """Write sheets whose rows are XML already, as may be the part with the styles."""
     entries, relations = "", _relation("rIdS", f"{OFFICE}/styles", "styles.xml")
-    styles = "".join(f'<xf numFmtId="{number}" applyNumberFormat="1"/>' for number in _FORMATS)
+    formats = "".join(f'<xf numFmtId="{number}" applyNumberFormat="1"/>' for number in _FORMATS)
+    styles = styles or f'<styleSheet xmlns="{MAIN}"><cellXfs>{formats}</cellXfs></styleSheet>'
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for number, (name, rows) in enumerate(sheets.items(), 1):
             state = ' state="hidden"' if name in hidden else ""
@@ -45,7 +48,7 @@ def write_raw(path: Path, sheets: Mapping[str, str], *, hidden: Collection[str] 
         archive.writestr(
             "xl/workbook.xml", f'<workbook xmlns="{MAIN}" xmlns:r="{OFFICE}"><sheets>{entries}</sheets></workbook>'
         )
-        archive.writestr("xl/styles.xml", f'<styleSheet xmlns="{MAIN}"><cellXfs>{styles}</cellXfs></styleSheet>')
+        archive.writestr("xl/styles.xml", styles)
     return path
 
 
