@@ -23,6 +23,8 @@ def replacing(path: str) -> Generator[IO[bytes]]:
     try:
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, "it is a folder; name a file in it")
+        if target.exists() and not target.is_file():  # which the administrator could replace, for every program
+            raise OSError(errno.EINVAL, "it is a device or a pipe; name a file")
         target = target.resolve()  # what a link points to is replaced, not the link
         temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}.part")
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), _ANYBODY)

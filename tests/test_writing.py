@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import stat
 import subprocess
 import sys
@@ -128,6 +129,15 @@ def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="rights are POSIX")
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no named pipes in folders")
+def test_a_pipe_or_a_device_is_not_replaced_by_a_file(path: Path) -> None:
+    os.mkfifo(path)
+    with pytest.raises(StorageError, match=r"training\.jsonl cannot be written: it is a device or a pipe; name a file"):
+        Dataset.from_records(PAIRS).write(path)
+    assert path.is_fifo()
+    assert list(path.parent.iterdir()) == [path]
+
+
 def test_a_new_file_has_the_usual_rights_and_an_old_one_keeps_its_own(path: Path) -> None:
     usual = path.with_name("usual")
     usual.touch()

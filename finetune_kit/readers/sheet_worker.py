@@ -117,7 +117,7 @@ def as_read(cell: Cell) -> str:
 
 
 def _number(value: float) -> str:
-    if value == int(value) and abs(value) < 1e20:
+    if abs(value) < 1e20 and value == int(value):  # the first is false for infinity too
         return str(int(value))
     return format(value, ".15g").replace("e", "E")  # 15 digits, as spreadsheets show: 0.1 + 0.2 is 0.3
 
