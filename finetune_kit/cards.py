@@ -61,6 +61,8 @@ class ModelCard(BaseModel):
     seed: int = 0
     leak_report: str = ""
     """How training and validation data overlap, in words."""
+    cleaning: dict[str, int] = Field(default_factory=dict[str, int])
+    """How many examples each rule of `clean` had changed or dropped before they were split, by its code."""
     job_id: str = ""
     created_at: datetime | None = None
     scores: dict[str, float] = Field(default_factory=dict[str, float])

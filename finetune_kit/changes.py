@@ -187,11 +187,7 @@ class ChangeLog(Generic[DataT]):
     @property
     def counts(self) -> Mapping[str, int]:
         """How many changes each rule made, by its code; those that made none are left out."""
-        counts: dict[str, int] = {}
-        for rule in self.by_rule:
-            if times := rule.changed + rule.dropped:
-                counts[rule.code] = counts.get(rule.code, 0) + times
-        return counts
+        return counts_of(self.by_rule)
 
     def of(self, code: str) -> Iterator[Change]:
         """The changes that one rule made."""
@@ -254,6 +250,15 @@ class ChangeLog(Generic[DataT]):
         more = f"<p>… and {counted(len(self) - _SHOWN, 'more change')}.</p>" if len(self) > _SHOWN else ""
         table = f"<table><tr><th>row</th><th>rule</th><th>change</th></tr>{rows}</table>" if rows else ""
         return f"<p>{escape(_total(self))}</p><ul>{counts}</ul>{table}{more}"
+
+
+def counts_of(rules: Iterable[RuleCount]) -> Mapping[str, int]:
+    """How many changes there were by each code; codes without any are left out."""
+    counts: dict[str, int] = {}
+    for rule in rules:
+        if times := rule.changed + rule.dropped:
+            counts[rule.code] = counts.get(rule.code, 0) + times
+    return counts
 
 
 def _total(log: ChangeLog[Any]) -> str:

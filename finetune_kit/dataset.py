@@ -18,7 +18,7 @@ from finetune_kit._quoting import counted
 from finetune_kit._user_code import name_of
 from finetune_kit.backends import Backend, JobSpec, connect
 from finetune_kit.cards import ModelCard
-from finetune_kit.changes import ChangeLog
+from finetune_kit.changes import ChangeLog, RuleCount, counts_of
 from finetune_kit.conversions import Converted, to_chat, to_completion
 from finetune_kit.costs import CostEstimate, check_budget, checked_budget, estimate_cost
 from finetune_kit.counts import How, TokenCounts, count_tokens
@@ -330,6 +330,7 @@ class Dataset(Constructors):
             validation=self.take(sides.validation).without_refused(),
             test=self.take(sides.test).without_refused() if splitter.test else None,
             notes=sides.notes,
+            cleaned=self.changes.by_rule,
         )
 
     def _earlier_sides(self, previous: object) -> EarlierSides:
@@ -360,6 +361,8 @@ class Split:
     test: Dataset | None = None
     notes: tuple[str, ...] = ()
     """What the splitter decided, in sentences."""
+    cleaned: tuple[RuleCount, ...] = ()
+    """What `clean` had done to the examples before they were split, rule by rule."""
 
     @property
     def leak_report(self) -> LeakReport | None:
@@ -406,6 +409,12 @@ class Split:
                     side.rows,
                 )
         return report, leaks
+
+    @property
+    def _cleaning(self) -> list[RuleCount]:
+        """What was cleaned before the split, or side by side where there was none."""
+        sides = (self.training, *(side for _, side in self._held_out))
+        return [*self.cleaned, *(rule for side in sides for rule in side.changes.by_rule)]
 
     @property
     def _held_out(self) -> list[tuple[str, Dataset]]:
@@ -533,6 +542,7 @@ class Split:
             hyperparameters=settings,
             seed=chance,
             leak_report=leaks.summary() if leaks is not None else "",
+            cleaning=dict(counts_of(self._cleaning)),
         )
         validation = None if self.validation is None else rendered_lines(self.validation.rows, template)
         spec = JobSpec(

@@ -239,6 +239,26 @@ def test_two_files_that_were_split_before_are_trained_as_they_are(backend: Recor
     assert card.leak_report == "Training and validation share no example and no prompt."
 
 
+def test_a_card_tells_what_cleaning_changed(backend: Recorder) -> None:
+    rows = [*PAIRS, PAIRS[0], PAIRS[1], ("Where is it?", "track "), ("Who?", " ")]
+    clean = Dataset.from_records(rows).clean()
+    split = clean.split(0.8)
+    assert split.cleaned == clean.changes.by_rule
+    card = split.train(backend=backend).wait().card
+    assert card.cleaning == {"trailing_space": 1, "empty_completion": 1, "duplicate": 2} == clean.changes.counts
+
+
+def test_a_card_tells_what_cleaning_changed_in_files_that_were_split_before(backend: Recorder) -> None:
+    training = Dataset.from_records([*PAIRS[2:], PAIRS[2]]).clean()
+    split = Split(training, Dataset.from_records([*PAIRS[:2], PAIRS[0]]).clean())
+    assert split.train(backend=backend).wait().card.cleaning == {"duplicate": 2}
+
+
+def test_a_card_of_data_that_were_not_cleaned_tells_of_no_cleaning(backend: Recorder) -> None:
+    split = Dataset.from_records(PAIRS).clean().split(0.8)
+    assert split.train(backend=backend).wait().card.cleaning == {}
+
+
 def test_validation_is_not_needed(backend: Recorder) -> None:
     job = Split(Dataset.from_records(PAIRS)).train(backend=backend).wait()
     assert (len(backend.uploads), job.card.leak_report, job.results().validations) == (1, "", ())
