@@ -1,6 +1,6 @@
 """How fast data are read, checked, freed of repeats, split and written, beside the floor and the old tool.
 
-    python -m tests.benchmarks.reading [--rows 360645] [--folder FOLDER] [--peer peer_prepare_data.sh]
+    python -m tests.benchmarks.reading [--rows 360645] [--workbook-rows 40000] [--folder FOLDER] [--peer PEER]
     python -m tests.benchmarks.reading --times 10 [--rows 360645] [--folder FOLDER]
 
 Prints, for each kind of file, the seconds and the peak memory of two runs. The floor is what nobody can do without:
@@ -87,12 +87,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=360_645)
     parser.add_argument("--folder", type=Path, help="where the files are made; a temporary folder by default")
+    parser.add_argument("--workbook-rows", type=int, default=WORKBOOK_ROWS, help="so many of the rows in the workbook")
     parser.add_argument("--peer", type=Path)
     parser.add_argument("--times", type=int, help="measure how time and memory grow with so many times the rows")
     options = parser.parse_args()
     with ExitStack() as stack:
         folder = options.folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        files = make_files(folder, options.rows)
+        files = make_files(folder, options.rows, workbook_rows=options.workbook_rows)
         into = folder / "out.jsonl"
         if options.times:
             _tell_growth(files, options.times, into)
@@ -136,12 +137,12 @@ def _tell(name: str, program: str, path: Path, into: Path) -> None:
     print(f"{name}: {done.stdout.strip()}", flush=True)
 
 
-def make_files(folder: Path, count: int) -> dict[str, Path]:
+def make_files(folder: Path, count: int, *, workbook_rows: int = WORKBOOK_ROWS) -> dict[str, Path]:
     """The same rows as JSON Lines, CSV in UTF-8 and GB18030, a JSON array, and some of them as a workbook."""
     folder.mkdir(parents=True, exist_ok=True)
     names = {"jsonl": "rows.jsonl", "csv": "rows.csv", "gb18030": "gb.csv", "json": "rows.json"}
     names |= {"ascii": "ascii.csv", "late": "late.csv"}  # the same but for GBK in the last thousandths
-    files = {kind: folder / name for kind, name in names.items()} | {"xlsx": folder / "rows.xlsx"}
+    files = {kind: folder / name for kind, name in names.items()} | {"xlsx": folder / f"rows-{workbook_rows}.xlsx"}
     if all(path.exists() for path in files.values()):
         return files
     head: list[list[str]] = [["prompt", "completion"]]
@@ -160,7 +161,7 @@ def make_files(folder: Path, count: int) -> dict[str, Path]:
             plain = f"question {number},answer {number} {'x' * 490}\r\n".encode()
             out["ascii"].write(plain)
             out["late"].write(row.encode("gb18030") if number > count * 0.998 else plain)
-            if number < WORKBOOK_ROWS:
+            if number < workbook_rows:
                 head.append([prompt, completion])
         out["json"].write(b"]")
     write_workbook(files["xlsx"], {"Data": head})
