@@ -15,7 +15,7 @@ from typing import TypeAlias
 from finetune_kit.errors import EmptyDataError, FormatError, RowError
 from finetune_kit.readers.cells import Cells, cells_under
 from finetune_kit.readers.columns import header_names, numbered_names, shown
-from finetune_kit.readers.delimiters import SNIFF_CHARACTERS, check_delimiter, sniff
+from finetune_kit.readers.delimiters import SNIFF_CHARACTERS, check_delimiter, named_in, sniff
 from finetune_kit.readers.encodings import TextEncoding, in_encoding, read_head, text_pieces
 from finetune_kit.readers.intake import Intake, ReadResult, Understanding
 from finetune_kit.readers.lines import TEXT_ENDS, lines_of, whole_lines
@@ -73,12 +73,18 @@ def pour_csv(file: BufferedReader, name: str, form: TableForm, *, encoding: str 
 
 def _read(file: BufferedReader, encoding: TextEncoding, name: str, form: TableForm) -> ReadResult:
     notes, delimiter = encoding.notes, form.delimiter
-    if delimiter is None:
-        delimiter = sniff(read_head(file, encoding, size=SNIFF_CHARACTERS))
+    head = read_head(file, encoding, size=SNIFF_CHARACTERS)
+    named = named_in(head)
+    if delimiter is None and named is not None:
+        delimiter = named
+    elif delimiter is None:
+        delimiter = sniff(head)
         if delimiter != ",":
             notes += (f"The cells were taken to be separated by {delimiter!r}; pass delimiter= to choose.",)
     intake = Intake(name)
     table = _Table(text_pieces(file, encoding), delimiter, quotes=form.quotes, path=name)
+    if named is not None:
+        table.skip_record()
     header = table.columns(named=form.header)
     cells = cells_under(header, prompt=form.prompt, completion=form.completion, where=name)
     table.pour(cells, width=len(header), into=intake)
@@ -114,6 +120,10 @@ class _Table:
             self._reader = csv.reader(lines, delimiter=delimiter, strict=True, quoting=csv.QUOTE_NONE)
         self._first: tuple[list[str], _Span] | None = None  # the first record, where it is no header
         self._start = self._kept = 1
+
+    def skip_record(self) -> None:
+        """Leave out the first line, which is none of the table."""
+        next(self._reader)
 
     def columns(self, *, named: bool) -> list[str]:
         """The names of the columns: by the header, where there is one, else by their position."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 
 from finetune_kit.errors import ParameterError
 
@@ -14,6 +15,7 @@ SNIFF_CHARACTERS = 1 << 16
 """How much of the text `sniff` wants to see."""
 
 _SNIFF_RECORDS = 20
+_NAMED = re.compile(r'"?sep=([^\w\s"]|\t)"?[\r\n]', re.IGNORECASE)
 
 
 def check_delimiter(delimiter: str | None) -> None:
@@ -23,6 +25,12 @@ def check_delimiter(delimiter: str | None) -> None:
             f"delimiter={delimiter!r} is not one character that separates cells. Pass for example ',', ';' or '\\t'.",
             parameter="delimiter",
         )
+
+
+def named_in(head: str) -> str | None:
+    """The delimiter that a line above the header names for Excel, as `sep=;` does, where there is such a line."""
+    found = _NAMED.match(head)
+    return None if found is None else found[1]
 
 
 def sniff(head: str) -> str:

@@ -109,9 +109,10 @@ def _content(file: BufferedReader, named: Content | None, *, columns_named: bool
     text = _rough_text(head)
     if _JSON_START.match(text):
         return "jsonl" if holds_lines(text) else "json"
-    if named in ("json", "jsonl"):
+    known = _has_known_header(text) or _has_known_header(head.decode("gb18030", "ignore"))
+    if named in ("json", "jsonl") and not known:
         return named  # its reader says best what is wrong with it
-    if named == "text" and not (columns_named or delimiter or _has_known_header(text)):
+    if named == "text" and not (columns_named or delimiter or known):
         return "text"
     return "table"
 

@@ -307,3 +307,14 @@ def test_rows_and_lines_are_those_of_the_csv_module_however_the_file_is_cut(
             refused.append(start)
     assert [(result.rows.origin(n).line, row) for n, row in enumerate(result.rows)] == expected[1:]
     assert [refusal.line for refusal in result.source.refusals] == refused
+
+
+@pytest.mark.parametrize("line", ["sep=;\r\n", "SEP=;\n", '"sep=;"\r\n'])
+@pytest.mark.parametrize("delimiter", [None, ";"])
+def test_line_that_names_the_separator_for_excel_is_no_header(tmp_path: Path, line: str, delimiter: str | None) -> None:
+    path = tmp_path / "excel.csv"
+    path.write_bytes(f"{line}prompt;completion\r\na,b;c\r\nd\r\n".encode())
+    result = read_csv(path, delimiter=delimiter)
+    assert list(result.rows) == [CompletionExample("a,b", "c")]
+    assert (str(result.rows.origin(0)), result.source.refusals[0].line) == (f"{path} row 3", 4)
+    assert next(iter(read_csv(path, header=False).rows)) == CompletionExample("prompt", "completion")

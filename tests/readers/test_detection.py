@@ -29,7 +29,8 @@ PAIR = [CompletionExample("q", "a")] * 2
         ("a.data", TABLE, "csv", None),
         ("a.txt", TABLE, "csv", "named .txt, but holds a table of text"),
         ("a.xls", TABLE.replace(",", "\t"), "tsv", "named .xls, but holds a table of text"),
-        ("a.json", TABLE.replace(",", ";"), None, None),
+        ("a.json", TABLE.replace(",", ";"), "csv", "named .json, but holds a table of text"),
+        ("a.json", TABLE.replace("prompt", "x"), None, None),
         ("a.jsonl", LINES, "jsonl", None),
         ("a.JSON", LINES, "jsonl", "named .json, but holds JSON Lines"),
         ("a.csv", LINES, "jsonl", "named .csv, but holds JSON Lines"),
@@ -72,6 +73,14 @@ def test_prose_in_a_text_file_is_text(tmp_path: Path) -> None:
     assert read_file(path).source.format == "text"
     assert read_file(path, prompt="Hello", completion="world").source.format == "csv"
     assert read_file(path, delimiter=",").source.format == "csv"
+
+
+def test_table_in_a_text_file_is_known_by_its_header_in_chinese_too(tmp_path: Path) -> None:
+    path = tmp_path / "table.txt"  # as Excel saves "Text (tab delimited)"
+    path.write_bytes("问题\t答案\r\n今天晚上吃什么好呢?\t火锅或者烧烤都可以\r\n".encode("gb18030"))
+    result = read_file(path)
+    assert list(result.rows) == [CompletionExample("今天晚上吃什么好呢?", "火锅或者烧烤都可以")]
+    assert (result.source.format, result.source.encoding) == ("tsv", "gb18030")
 
 
 def test_json_lines_with_a_damaged_first_line_cost_only_that_line(tmp_path: Path) -> None:
