@@ -227,13 +227,13 @@ class _Document:
     def _judged(self, value: Value, error: orjson.JSONDecodeError) -> RowError:
         """The reason to refuse a row whose end is certain; a syntax error makes all ends after it uncertain."""
         value.raw.decode()  # what is not UTF-8 at all is not the fault of this row
-        reason = bad_json(error)
+        reason = bad_json(error, advice="Repair that place")
         if reason.code != "bad_json":
             return reason
         line = value.line + error.lineno - 1
         raise FormatError(
             f"{self._path} row {line}: item {self.intake.rows_in + 1}, which starts in row {value.line}, is not valid "
-            f"JSON at its character {error.pos + 1}: {error.msg}. Repair that place.",
+            f"JSON at its character {error.pos + 1}: {error.msg}. {reason.hint}.",
             path=self._path,
             row=line,
         ) from error

@@ -27,6 +27,8 @@ def example_of(row: object, raw: bytes | str, shape: Shape) -> Example:
     return example
 
 
+_PYTHON_WORDS = ("NaN", "Infinity", "None", "True", "False")
+_ODD_QUOTES = ("'", "\u2018", "\u2019", "\u201c", "\u201d")
 _ODD_COLON = b'" :'
 _CONTENT_FIRST = b'{"content":'
 _PLAIN = {str, bool, int, type(None)}  # whole numbers that orjson gives are of 64 bits; larger ones it makes floats
@@ -114,16 +116,25 @@ def _repeats_a_key(text: bytes) -> bool:
     return found
 
 
-def bad_json(error: orjson.JSONDecodeError) -> RowError:
-    """Why a text is not JSON, as the reason to refuse it."""
+def bad_json(error: orjson.JSONDecodeError, *, advice: str = "Each line must be one whole JSON object") -> RowError:
+    """Why a text is not JSON, as the reason to refuse it; `advice` is the hint where there is no better one."""
     if "surrogate" in error.msg:
         code, hint = "lone_surrogate", "It often comes from a text that was cut inside an emoji; delete the half"
     elif "depth" in error.msg:
         code, hint = "too_deep", "Flatten the row"
     else:
-        code, hint = "bad_json", "Each line must be one whole JSON object"
+        code, hint = "bad_json", _syntax_hint(error.doc[error.pos : error.pos + 8]) or advice
     column = error.colno if error.lineno == 1 else error.pos  # an end that comes too soon is put behind the line feed
     return RowError(f"not valid JSON at column {column}: {error.msg}", code=code, hint=hint, column=column)
+
+
+def _syntax_hint(text: str) -> str | None:
+    """What mostly is wrong where this stands in place of a value or a key."""
+    if text.startswith(_PYTHON_WORDS):
+        return "NaN, Infinity, None, True and False are Python's words; JSON has null, true and false"
+    if text.startswith(_ODD_QUOTES):
+        return 'Keys and texts stand between straight double quotes, as in {"prompt": "..."}; json.dumps writes them'
+    return None
 
 
 def _exact(raw: bytes | str) -> dict[str, Any]:

@@ -192,7 +192,7 @@ GOOD = json.dumps(ROW)
         (f"[{GOOD},\n", "row 2: the list is never closed"),
         (f'[{GOOD},\n{{"prompt": "q', "row 2: a list, an object or a text opened here is never closed"),
         (f"[{GOOD},\n{{'prompt': 1}}]", "row 2: item 2, which starts in row 2, is not valid JSON at its character 2"),
-        (f'[{GOOD},\n{{"prompt": "q",\n"completion": NaN}}]', "row 3: item 2, which starts in row 2"),
+        (f'[{GOOD},\n{{"prompt": "q",\n"completion": NaN}}]', "row 3: item 2, which starts in row 2.*NaN, Infinity"),
         (f"[{GOOD}]\n]", "row 2: more text follows"),
         (f'{{"a": [{GOOD}]}}\n[]', "row 2: after an object another should follow"),
         (f'{{"a": [{GOOD}], }}', "row 1: the object around the list 'a' is not valid JSON"),

@@ -165,6 +165,22 @@ def test_number_says_how_to_write_it(file: Path) -> None:
     assert refusal_of(file, '{"prompt": "q", "completion": 4}').hint == 'Write it as a string: "4"'
 
 
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ('{"prompt": "q", "completion": "a", "score": NaN}', "NaN, Infinity, None, True and False are Python's words"),
+        ('{"prompt": "q", "completion": "a", "score": -Infinity}', "NaN, Infinity, None, True and False"),
+        ('{"prompt": "q", "completion": None}', "NaN, Infinity, None, True and False"),
+        ("{'prompt': 'q', 'completion': 'a'}", "Keys and texts stand between straight double quotes"),
+        ("{\u201cprompt\u201d: 1}", "Keys and texts stand between straight double quotes"),
+        ("Nothing here", "Each line must be one whole JSON object"),
+        ('{"prompt": "q"', "Each line must be one whole JSON object"),
+    ],
+)
+def test_hint_knows_what_people_take_for_json(file: Path, line: str, hint: str) -> None:
+    assert refusal_of(file, line).hint.startswith(hint)
+
+
 def test_bad_json_has_its_column(file: Path) -> None:
     assert refusal_of(file, '{"prompt": "q" "completion": "a"}').column == 16
 
