@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 
 from finetune_kit.records import CompletionExample
 from finetune_kit.rows import Refusal, Rows, RowsBuilder
-from finetune_kit.validators.excerpt import Excerpt, Place, excerpt_of, excerpt_of_text
+from finetune_kit.validators.excerpt import Excerpt, Part, Place, excerpt_of, excerpt_of_text
 from finetune_kit.validators.fields import masked
 from finetune_kit.validators.issue import Issue
 from finetune_kit.validators.protocols import Validator
+from finetune_kit.validators.sensitive import without_secrets
 
 MESSAGES_SHOWN = 5
 """So many different messages of one code are shown."""
@@ -68,7 +69,8 @@ class Illustrator:
     def _excerpt(self, row: int | None, fault: Place, secrets: Mapping[int, Sequence[Place]]) -> Excerpt | None:
         if row is None or row not in secrets:
             return None
-        return excerpt_of(self.rows[row], fault, secrets=secrets[row])
+        excerpt = excerpt_of(self.rows[row], fault, secrets=secrets[row])
+        return excerpt if excerpt is None or not self.rules else replace(excerpt, parts=_unsaid(excerpt.parts))
 
     def _secrets(self, numbers: Sequence[int]) -> dict[int, list[Place]]:
         """What is secret in each of these rows."""
@@ -91,6 +93,19 @@ class Illustrator:
                 except Exception:  # noqa: BLE001 - a rule may be anybody's code; that it raises was reported
                     continue
                 yield from found
+
+
+def _unsaid(parts: Iterable[Part]) -> tuple[Part, ...]:
+    """The parts without secrets where no rule looks: roles, keys, the definitions of tools, addresses of images."""
+    return tuple(
+        replace(
+            part,
+            field=without_secrets(part.field),
+            text=without_secrets(part.text),
+            role=None if part.role is None else without_secrets(part.role),
+        )
+        for part in parts
+    )
 
 
 def _first_ones(issues: Sequence[Issue]) -> set[int]:

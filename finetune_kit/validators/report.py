@@ -15,6 +15,7 @@ from finetune_kit.validators.page import card, page
 from finetune_kit.validators.report_data import ReportData
 from finetune_kit.validators.report_json import as_json, from_json
 from finetune_kit.validators.rule_text import RuleText
+from finetune_kit.validators.sensitive import without_secrets
 from finetune_kit.validators.summary import headline, summarize
 
 KeyT = TypeVar("KeyT", tuple[Severity, str], tuple[Severity, str, str])
@@ -114,12 +115,12 @@ class ReportBuilder:
 
     def build(self, *, rows: int) -> Report:
         """The report so far."""
-        ordered = sorted(self._issues, key=lambda issue: (_RANK[issue.severity], issue.code))
-        messages = {
-            (severity, code, message): times
-            for (severity, code), counts in self._messages.items()
-            for message, times in counts.items()
-        }
+        ordered = sorted(map(_masked, self._issues), key=lambda issue: (_RANK[issue.severity], issue.code))
+        messages: dict[tuple[Severity, str, str], int] = {}
+        for (severity, code), counts in self._messages.items():
+            for message, times in counts.items():
+                key = severity, code, without_secrets(message)
+                messages[key] = messages.get(key, 0) + times
         return Report(issues=tuple(ordered), tally=_ordered(self._tally), rows=rows, messages=_ordered(messages))
 
     def _take(self, issue: Issue, times: int) -> None:
@@ -141,6 +142,12 @@ class ReportBuilder:
         if issue.related is not None and issue.related_origin is None:
             issue = replace(issue, related_origin=self.origin(issue.related))
         return issue
+
+
+def _masked(issue: Issue) -> Issue:
+    """A rule may quote a label, a key or a beginning, and that may be an address or a key to an account."""
+    message, hint = without_secrets(issue.message), without_secrets(issue.hint)
+    return issue if (message, hint) == (issue.message, issue.hint) else replace(issue, message=message, hint=hint)
 
 
 def _written(text: str, path: str | os.PathLike[str] | None) -> str:

@@ -13,11 +13,12 @@ from finetune_kit.errors import ParameterError
 from finetune_kit.rows import Batch, Origin, Refusal, Rows, Source
 from finetune_kit.validators.illustrate import Illustrator
 from finetune_kit.validators.issue import Issue, Severity
+from finetune_kit.validators.personal_data import PersonalData
 from finetune_kit.validators.profile import Survey
 from finetune_kit.validators.protocols import AnyValidator, SetCheck, SetValidator, Validator
 from finetune_kit.validators.report import Report, ReportBuilder
-from finetune_kit.validators.row_rule import RowRule
 from finetune_kit.validators.rule_text import UNREAD, RuleText, rule_text
+from finetune_kit.validators.secrets import Secrets
 from finetune_kit.validators.subject import subject_of
 
 T = TypeVar("T")
@@ -26,7 +27,6 @@ _ERROR_TEXT_LIMIT = 200
 _LARGEST_BYTES = 8 << 20
 _NOTHING: tuple[Issue, ...] = ()
 _SEVERITIES = tuple(Severity)
-_OWN_RULES = "finetune_kit.validators."
 
 
 def validate(
@@ -71,9 +71,8 @@ def _small_parts(batch: Batch) -> Iterable[Batch]:
 
 
 def _is_asked_again(rule: Validator, codes_of_secrets: Container[str]) -> bool:
-    """Whether it may find secrets in the rows that are shown; a user's rule is asked again only where it found some."""
-    own = type(rule).__module__.startswith(_OWN_RULES) and not isinstance(rule, RowRule)
-    return own or rule.code in codes_of_secrets
+    """Whether it may find secrets in the rows that are shown: others than these two only where they found some."""
+    return isinstance(rule, PersonalData | Secrets) or rule.code in codes_of_secrets
 
 
 def _texts(validators: Iterable[AnyValidator], refusals: Iterable[Refusal]) -> tuple[RuleText, ...]:

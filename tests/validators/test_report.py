@@ -5,19 +5,27 @@ from __future__ import annotations
 import pickle
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from finetune_kit.errors import ValidationError
+from finetune_kit.records import ChatExample, JsonValue, Message
 from finetune_kit.rows import Origin
 from finetune_kit.validators import (
+    DEFAULT,
     ESSENTIAL,
+    AnyValidator,
     Contradictions,
     Duplicates,
     EmptyPrompt,
     Issue,
     Report,
     Severity,
+    row_validator,
     validate,
 )
+from finetune_kit.validators.personal_data import mails_in, numbers_in
+from finetune_kit.validators.secrets import secrets_in
 from tests.rows_of import chats, completions, conversation, many
 
 FEW = (*ESSENTIAL, EmptyPrompt(), Duplicates(), Contradictions())
@@ -118,3 +126,61 @@ def test_a_long_path_is_named_in_full_once_and_then_by_its_end() -> None:
     assert second == "error y: m (2 times: …/2026/november/exports/support_en.csv row 2, row 3)"
     windows = Report.collect(Issue(code, Severity.ERROR, "m", origin=Origin("x" * 60 + "\\a.csv", 1)) for code in "xy")
     assert windows.summary().splitlines()[2] == "error y: m (…\\a.csv row 1)"
+
+
+TOKEN = "ghp_" + "a1B2c3D4e5F6g7H8i9J0" * 2
+MAIL = "li.lei@mail.cn"
+
+
+def quoting(said: str) -> AnyValidator:
+    """A rule that quotes the data where it should not."""
+    return row_validator("quoting", hint=f"Ask {said}.")(lambda _: f"{said!r} is not right")
+
+
+def shown_of(report: Report) -> list[str]:
+    return [report.summary(), report.to_html(), report.to_json(), report._repr_html_(), repr(report.issues)]
+
+
+@pytest.mark.parametrize("said", [TOKEN, MAIL, "13800138000", "4111 1111 1111 1111", "11010519491231002X"])
+def test_a_message_that_quotes_what_is_secret_or_personal_is_masked(said: str) -> None:
+    report = validate(many(12), [quoting(said)])
+    assert report.counts == {"quoting": 12}
+    assert [message for _, _, message in report.messages] == [report.issues[0].message]
+    assert "•••" in report.summary()
+    for text in shown_of(report):
+        assert said not in text
+
+
+def test_a_label_a_beginning_a_key_and_a_column_are_masked_in_messages() -> None:
+    rows = completions(*((f"{MAIL} asks about {n} {n * n}", (TOKEN, f"{TOKEN} ", "b")[n % 3]) for n in range(60)))
+    report = validate(rows, DEFAULT)
+    assert {"look_alike_label", "prompt_prefix"} <= report.counts.keys()
+    for text in shown_of(report):
+        assert TOKEN not in text
+        assert f"'{MAIL}" not in text
+
+
+def test_faults_that_are_told_apart_by_a_secret_alone_become_one_with_all_their_rows() -> None:
+    mails = (f"li.lei{number}@mail.cn" for number in range(10))
+    report = validate(many(10), [row_validator("quoting")(lambda _: f"{next(mails)} is not right")])
+    assert list(report.messages.values()) == [10]
+
+
+def test_roles_keys_and_tools_are_masked_where_a_row_is_shown() -> None:
+    asked = Message("user", "Where?", {TOKEN: 1})
+    answer = Message("assistant", "Here.")
+    tools: JsonValue = [{"type": "function", "function": {"name": "f", "parameters": {"type": TOKEN}}}]
+    rows = chats(*(ChatExample((asked, Message(MAIL, "So?"), answer), {"tools": tools}) for _ in range(3)))
+    report = validate(rows, DEFAULT)
+    assert {"chat_roles", "message_keys", "tool_definition"} <= report.counts.keys()
+    for text in (report.to_html(), report.to_json(), report.summary()):
+        assert TOKEN not in text
+        assert f'"{MAIL}"' not in text
+        assert f">{MAIL}<" not in text
+
+
+@given(st.text())
+def test_a_message_without_secrets_stays_as_it_is(said: str) -> None:
+    found: list[object] = [*mails_in(said), *numbers_in(said), *secrets_in(said)]
+    issues = (Issue("quoting", Severity.WARNING, said),)
+    assert found or Report.collect(issues).issues == issues
