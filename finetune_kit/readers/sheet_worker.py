@@ -79,6 +79,8 @@ def main() -> None:
         raise WorkbookError("password") from error
     except calamine.CalamineError as error:
         raise WorkbookError("damaged", str(error)) from error
+    if format_ == "ods":
+        _say("unseen", cells=_cells_unseen(content.getvalue()))
     _say("shown", errors=shown.errors, first_error=shown.first_error, percentages=shown.percentages)
     _say("end", sheet=chosen)
     for name, _, is_table in sheets:  # last, so that a fault in another sheet costs only its mention
@@ -263,6 +265,16 @@ class Shown:
                     self.first_error = self.first_error or f"{text} in {place[0]}"
                 else:
                     self.percentages += 1
+
+
+def _cells_unseen(content: bytes) -> int:
+    """How many cells of an .ods file show an error or a percentage, which the parser does not say."""
+    marks, rest, cells = (b'value-type="error"', b'office:value-type="percentage"'), b"", 0
+    with zipfile.ZipFile(io.BytesIO(content)) as archive, archive.open("content.xml") as part:
+        while piece := part.read(_PIECE_BYTES):
+            whole, _, rest = (rest + piece).rpartition(b">")
+            cells += sum(map(whole.count, marks))
+    return cells
 
 
 def _part_of_sheet(archive: zipfile.ZipFile, number: int) -> str:

@@ -150,6 +150,12 @@ def _sheet_notes(book: Workbook, *, told: bool) -> tuple[str, ...]:
         notes.append(
             f"{shows}, read as the text that stands there, first {book.first_error}. Mend it, or drop the row."
         )
+    if book.unseen:
+        shows = "1 cell of the workbook shows" if book.unseen == 1 else f"{book.unseen:,} cells of the workbook show"
+        notes.append(
+            f"{shows} an error, read as empty, or a percentage, read as 0.125 for 12.5%. Save it as .xlsx to have them "
+            "as they show."
+        )
     if book.percentages:
         shows = "1 cell shows" if book.percentages == 1 else f"{book.percentages:,} cells show"
         notes.append(f"{shows} a percentage, read as that: 0.125 is 12.5%.")

@@ -46,6 +46,8 @@ class Workbook:
         """The sheet that was read, once all of it is."""
         self.errors = self.percentages = 0
         """Cells that show an error or a percentage, once all is read."""
+        self.unseen = 0
+        """Such cells, in any sheet, of which no more is known."""
         self.first_error = ""
         """With its place, as in `#N/A in B3`."""
         self.others: dict[str, int] = {}
@@ -62,6 +64,8 @@ class Workbook:
                     self.sheets = tuple(SheetInfo(*sheet) for sheet in said["sheets"])
                 case "rows":
                     yield said["start"], said["rows"]
+                case "unseen":
+                    self.unseen = said["cells"]
                 case "shown":
                     self.errors, self.percentages = said["errors"], said["percentages"]
                     self.first_error = said["first_error"]

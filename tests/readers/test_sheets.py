@@ -365,3 +365,36 @@ def test_errors_are_found_in_sheets_of_many_pieces(book: Path) -> None:
     rows[97] = '<c r="D100" t="e"><v>#VALUE!</v></c>'
     result = read_cells(book, *rows)
     assert result.rows[97] == CompletionExample("q", "#VALUE!", {"share": ""})
+
+
+def test_errors_and_percentages_that_are_not_seen_in_ods_are_told(tmp_path: Path) -> None:
+    text = '<table:table-cell office:value-type="string"><text:p>{}</text:p></table:table-cell>'
+    error = (
+        '<table:table-cell table:formula="of:=NA()" office:value-type="string" office:string-value="" '
+        'calcext:value-type="error"><text:p>#N/A</text:p></table:table-cell>'
+    )
+    share = (
+        '<table:table-cell office:value-type="percentage" office:value="0.125" calcext:value-type="percentage">'
+        "<text:p>12.5%</text:p></table:table-cell>"
+    )
+    rows = [[text.format("prompt"), text.format("completion"), text.format("n")], [text.format("q"), error, share]]
+    cells = "".join(f"<table:table-row>{''.join(row)}</table:table-row>" for row in rows)
+    names = "".join(
+        f' xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"' for name in ("office", "table", "text")
+    )
+    with zipfile.ZipFile(tmp_path / "book.ods", "w") as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+        archive.writestr(
+            "META-INF/manifest.xml",
+            '<m:manifest xmlns:m="urn:oasis:names:tc:opendocument:xmlns:manifest:1.0"/>',
+        )
+        archive.writestr(
+            "content.xml",
+            f'<office:document-content{names} xmlns:calcext="urn:calcext"><office:body><office:spreadsheet>'
+            f'<table:table table:name="Data">{cells}</table:table></office:spreadsheet></office:body>'
+            "</office:document-content>",
+        )
+    result = read_xlsx(tmp_path / "book.ods")
+    assert list(result.rows) == [CompletionExample("q", "", {"n": "0.125"})]
+    [note] = result.source.notes
+    assert note.startswith("2 cells of the workbook show an error, read as empty, or a percentage, read as 0.125 for")
