@@ -37,6 +37,11 @@ PAIRS = (
     ("文本", "标签"),
     ("文本", "类别"),
     ("内容", "标签"),
+    ("問題", "答案"),
+    ("問題", "回答"),
+    ("提問", "回答"),
+    ("文本", "標籤"),
+    ("質問", "回答"),
 )
 """Names that are taken for prompt and completion when none are given; the first pair that is there wins."""
 

@@ -239,7 +239,8 @@ def _guesses(file: BufferedReader, *, path: str, utf8_misfit: int) -> Iterator[T
 
 
 def _guess_notes(codec: str, confidence: float) -> tuple[str, ...]:
-    note = f"The file is not UTF-8; it was read as {codec} (a guess, confidence {confidence:.2f})."
+    told = min(confidence, _GUESSED_CONFIDENCE)
+    note = f"The file is not UTF-8; it was read as {codec} (a guess, confidence {told:.2f})."
     if confidence < _SURE_CONFIDENCE:
         note += " Look at a few rows, and pass encoding= if they read wrongly."
     return (note,)

@@ -180,8 +180,9 @@ class Intake:
         ]
         missing = all(refusal.code == "missing_field" for refusal in self._refusals)
         kind = ColumnError if missing else FormatError
+        none = "the only row could not" if self._refused == 1 else f"none of the {self._refused:,} rows could"
         return kind(
-            f"{where}: none of the {self._refused:,} rows could be read. " + " ".join(told),
+            f"{where}: {none} be read. " + " ".join(told),
             path=self._path,
             row=self._refusals[0].line,
         )

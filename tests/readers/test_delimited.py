@@ -131,7 +131,18 @@ def test_one_column_for_both_is_refused(table: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "header", ["问题,答案", "提问,回答", "输入,输出", "文本,标签", "Text,Category", "utterance,intent", "x,y"]
+    "header",
+    [
+        "问题,答案",
+        "提问,回答",
+        "問題,答案",
+        "質問,回答",
+        "输入,输出",
+        "文本,标签",
+        "Text,Category",
+        "utterance,intent",
+        "x,y",
+    ],
 )
 def test_pair_is_guessed(table: Path, header: str) -> None:
     result = read(table, f"{header}\n你好,再见\n")

@@ -105,3 +105,8 @@ def test_no_records_is_said() -> None:
 def test_only_bad_records_gives_the_reasons() -> None:
     with pytest.raises(FormatError, match=r"none of the 2 rows could be read\. record 1: the record is a number \(1\)"):
         read_records([1, 2])
+
+
+def test_only_row_that_cannot_be_read_is_called_so() -> None:
+    with pytest.raises(FormatError, match=r"The records: the only row could not be read\. record 1: the record is"):
+        read_records([7])
