@@ -14,6 +14,9 @@ _LOST = (
     "characters were lost: U+FFFD stands in their place",
     "Take the text from its source again, and save it as UTF-8; what is lost cannot be told from what is left.",
 )
+# U+FFFD, twice, written as UTF-8 and read as GBK.
+_LOST_IN_GBK, _LOST_IN_GBK_BYTES = "锟斤拷", "锟斤拷".encode()
+_LOST_TWICE = (f"characters were lost: {_LOST_IN_GBK} stands in their place", _LOST[1])
 _MISREAD = (
     'characters are garbled: UTF-8 was once read as another encoding, as "Ã©" is of "é"',
     'Take the text from its source again, and read it as UTF-8; or mend it by `clean(fixes=["mojibake"])`.',
@@ -32,7 +35,17 @@ class Mojibake:
 
     def check(self, batch: Batch) -> Iterable[Issue]:
         """One warning for each damaged text."""
-        return [issue for row in batch.flagged(DAMAGED) for issue in self._judge(batch, row)]
+        found = [issue for row in batch.flagged(DAMAGED) for issue in self._judge(batch, row)]
+        if _LOST_IN_GBK_BYTES in batch.raw:
+            for row in batch.raw.rows_with(_LOST_IN_GBK_BYTES):
+                found += self._lost_in_gbk(batch, row)
+        return found
+
+    def _lost_in_gbk(self, batch: Batch, row: int) -> Iterator[Issue]:
+        for field, text in texts_of(batch.example(row)):
+            start = text.find(_LOST_IN_GBK)
+            if start >= 0:
+                yield self._issue(row, _LOST_TWICE, field, (start, start + len(_LOST_IN_GBK)))
 
     def _judge(self, batch: Batch, row: int) -> Iterator[Issue]:
         elsewhere = True

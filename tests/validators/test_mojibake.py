@@ -9,7 +9,7 @@ from finetune_kit._damage import is_damaged
 from finetune_kit.records import ChatExample, Message
 from finetune_kit.validators import Mojibake, Severity, validate
 from tests.found_by import found_by, issues_in, texts_with
-from tests.rows_of import chats
+from tests.rows_of import chats, completions
 
 
 def test_lost_characters_are_a_warning_at_their_place() -> None:
@@ -39,3 +39,10 @@ def test_damage_outside_the_texts_is_found_too() -> None:
 @given(texts_with("Ã©", "â€œ", "\ufffd", "ä½\xa0å¥½", "Â\xa0", "é", "“"))
 def test_a_text_is_found_if_and_only_if_it_is_damaged(text: str) -> None:
     assert found_by(Mojibake(), [text]) == [is_damaged(text.encode())]
+
+
+def test_characters_lost_and_then_read_as_gbk_are_found() -> None:
+    rows = completions(("在吗?", "你好"), ("价格?", "共锟斤拷元"), ("锟是什么字?", "斤拷"))
+    [issue] = validate(rows, [Mojibake()]).warnings
+    assert (issue.row, issue.field, issue.span) == (1, "completion", (1, 4))
+    assert issue.message == "characters were lost: 锟斤拷 stands in their place"
