@@ -175,6 +175,7 @@ def test_roles_keys_and_tools_are_masked_where_a_row_is_shown() -> None:
     assert {"chat_roles", "message_keys", "tool_definition"} <= report.counts.keys()
     for text in (report.to_html(), report.to_json(), report.summary()):
         assert TOKEN not in text
+        assert f"'{TOKEN[:20]}" not in text  # the key is shortened where it is quoted
         assert f'"{MAIL}"' not in text
         assert f">{MAIL}<" not in text
 
