@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from finetune_kit._quoting import described
 from finetune_kit.errors import RowError
+from finetune_kit.readers.columns import shown
 from finetune_kit.readers.refusals import missing, wrong_type
 from finetune_kit.readers.sharegpt import Turns, sharegpt_tools
 from finetune_kit.readers.turns import HOST_KEYS, listed, message_in
@@ -84,7 +85,9 @@ def _part(part: object, where: str) -> tuple[str, str]:
     if kind == "tool_calls":
         kind = "tool_call"
     if not isinstance(kind, str) or kind not in ("text", "image_url", "tool_call"):
-        raise RowError(f"{where} is a part of type {kind!r}, unknown to hosts", code="wrong_type", hint=_PARTS_HINT)
+        raise RowError(
+            f"{where} is a part of type {shown([str(kind)])}, unknown to hosts", code="wrong_type", hint=_PARTS_HINT
+        )
     if not isinstance(value, str):
         raise wrong_type(f"{where}.value", value)
     return kind, value
@@ -114,7 +117,7 @@ def _weighed(message: Message, where: str, *, weighted: bool) -> Message:
     allowed = (0,) if message.role != "assistant" else (0, 1) if weighted else (1,)
     if isinstance(weight, bool) or weight not in allowed:
         raise RowError(
-            f"{where}.loss_weight is {described(weight)} on a turn of role {message.role!r}",
+            f"{where}.loss_weight is {described(weight)} on a turn of role {shown([message.role])}",
             code="wrong_type",
             hint=_WEIGHT_HINT,
         )

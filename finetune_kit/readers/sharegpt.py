@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from finetune_kit.errors import RowError
+from finetune_kit.readers.columns import shown
 from finetune_kit.readers.refusals import missing, wrong_type
 from finetune_kit.readers.turns import listed, message_in
 from finetune_kit.records import ChatExample, JsonValue, Message
@@ -67,7 +68,8 @@ def turn_in(turn: object, where: str) -> Message:
             raise missing(f"{where}.{key}", turn, holder="turn", hint=_SPEAKERS_HINT)
     speaker, value = turn["from"], turn["value"]
     if not isinstance(speaker, str) or speaker not in _SPEAKERS:
-        raise RowError(f"{where}.from is {speaker!r}, not human, gpt or system", code="wrong_type", hint=_SPEAKERS_HINT)
+        said = shown([str(speaker)])
+        raise RowError(f"{where}.from is {said}, not human, gpt or system", code="wrong_type", hint=_SPEAKERS_HINT)
     if not isinstance(value, str):
         raise wrong_type(f"{where}.value", value)
     return Message(_SPEAKERS[speaker], value, _rest(turn))

@@ -249,7 +249,9 @@ def test_document_is_accepted_only_if_the_standard_library_accepts_it(
 @pytest.mark.parametrize("kind", ["n", "y"])
 def test_json_test_suite(kind: str, tmp_path: Path) -> None:
     """Every n_ is refused, alone and inside a row; every y_ inside a row is accepted."""
-    for path in sorted((DATA / "05-bad-input/JSONTestSuite/test_parsing").glob(f"{kind}_*.json")):
+    paths = sorted((DATA / "05-bad-input/JSONTestSuite/test_parsing").glob(f"{kind}_*.json"))
+    assert len(paths) > 90
+    for path in paths:
         wrapped = tmp_path / "wrapped.json"
         wrapped.write_bytes(b'[{"prompt": "q", "completion": "a", "x": ' + path.read_bytes() + b"}]")
         if kind == "y":

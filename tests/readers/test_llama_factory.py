@@ -113,6 +113,15 @@ def test_row_that_would_lose_something_is_refused(answer: dict[str, Any], reason
     assert [refusal.reason for refusal in result.source.refusals] == [reason]
 
 
+@pytest.mark.parametrize("turns", ["messages", "conversations"])
+def test_reason_stays_short_however_long_the_word_is(turns: str) -> None:
+    long = "x" * 100_000
+    bad = {"role": "user", "content": [part("text", "q"), part(long, "v")], "from": long, "value": "v"}
+    good = {"role": "user", "content": "q", "from": "human", "value": "q"}
+    [refusal] = read_records([{turns: [good]}, {turns: [bad]}]).source.refusals
+    assert len(refusal.reason) < 200
+
+
 def test_answer_of_a_pair_that_does_not_count_is_refused() -> None:
     good = {side: [turn("user", "q"), turn("assistant", side)] for side in ("chosen_messages", "rejected_messages")}
     bad = {**good, "rejected_messages": [turn("user", "q"), turn("assistant", "a", loss_weight=0.0)]}
