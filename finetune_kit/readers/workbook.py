@@ -16,6 +16,7 @@ import orjson
 
 from finetune_kit.errors import DataError, EmptyDataError, FormatError, ParameterError
 
+_BUFFER_BYTES = 1 << 20  # about as much as the worker says at once
 _WORKER = Path(__file__).with_name("sheet_worker.py")
 
 
@@ -126,7 +127,15 @@ def open_workbook(file: BufferedReader, *, path: str, sheet: str | int | None) -
     command = [sys.executable, "-P", "-S", str(_WORKER), which]
     places = {**os.environ, "PYTHONPATH": os.pathsep.join(place for place in sys.path if place)}
     try:
-        process = subprocess.Popen(command, stdin=file, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=places)
+        process = subprocess.Popen(
+            command,
+            bufsize=_BUFFER_BYTES,
+            stdin=file,
+            stdout=subprocess.PIPE,
+            pipesize=_BUFFER_BYTES,
+            stderr=subprocess.DEVNULL,
+            env=places,
+        )
     except (OSError, ValueError) as error:
         raise DataError(
             f"{path}: no process can be started to read the workbook: {error}. Save the sheet as CSV UTF-8.", path=path
