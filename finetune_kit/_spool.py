@@ -17,6 +17,7 @@ from finetune_kit._background import Background
 from finetune_kit.errors import StorageError
 
 _WRITE_BUFFER_BYTES = 1 << 20
+_NARROW_MAX = (1 << 32) - 1
 _LARGE_BYTES = 1 << 16  # from here on, a thread of its own pays
 
 # The kernel counts mapped pages as this process's memory, and maps 16 pages around each one touched. They are handed
@@ -46,7 +47,7 @@ class Spool:
                 f"No temporary file can be made for the rows: {reason}. Set TMPDIR to a folder that can be written."
             ) from error
         weakref.finalize(self, _close, self._file)
-        self._offsets = array("Q", [0])
+        self._offsets = array("I", [0])
         self._background: Background | None = None
 
     def __len__(self) -> int:
@@ -55,13 +56,20 @@ class Spool:
     def append(self, record: bytes) -> None:
         """Write one record behind the others."""
         self._write(record)
+        self._make_room(len(record))
         self._offsets.append(self._offsets[-1] + len(record))
 
     def append_many(self, records: bytes, lengths: Iterable[int]) -> None:
         """Write several records that stand one behind the other, at once."""
         self._write(records)
+        self._make_room(len(records))
         ends = accumulate(lengths, initial=self._offsets.pop())
         self._offsets.extend(ends)
+
+    def _make_room(self, size_bytes: int) -> None:
+        """Half of the bytes an offset do until there are 4 GB."""
+        if self._offsets.typecode == "I" and self._offsets[-1] + size_bytes > _NARROW_MAX:
+            self._offsets = array("Q", self._offsets)
 
     def _write(self, data: bytes) -> None:
         try:

@@ -18,7 +18,11 @@ _KEYS_END = 1 << 64
 _HALF = DIGEST_BYTES // 2
 _FEW = 1 << 19  # as a set, 40 MB for a moment
 
+_TOGETHER = 64
+
+# What is checked for repeats is freed of them next.
 _same_keys: WeakKeyDictionary[Rows, array[int]] = WeakKeyDictionary()
+_repeated_rows: WeakKeyDictionary[Rows, tuple[array[int], array[int]]] = WeakKeyDictionary()
 
 
 def repeated(keys: array[int]) -> set[int]:
@@ -60,15 +64,29 @@ def same_keys(rows: Rows) -> Sequence[int]:
         keys = rows.row_keys()
         candidates = repeated(keys)
         known = array("Q", (row for row, key in enumerate(keys) if key in candidates) if candidates else ())
-        _same_keys[rows] = known  # what is checked for repeats is freed of them next
+        _same_keys[rows] = known
     return known
 
 
 def repeated_rows(rows: Rows) -> Iterator[tuple[int, int]]:
     """Each row whose content an earlier one has, with the first that has it."""
+    known = _repeated_rows.get(rows)
+    if known is None:
+        known = array("Q"), array("Q")
+        for row, earlier in _find_repeated(rows):
+            known[0].append(row)
+            known[1].append(earlier)
+        _repeated_rows[rows] = known
+    return zip(*known, strict=True)
+
+
+def _find_repeated(rows: Rows) -> Iterator[tuple[int, int]]:
     candidates = same_keys(rows)
     # Half of each digest first, in an array: where only prompts repeat, no dict has to hold all that ask the same.
-    halves = array("Q", (int.from_bytes(rows.digest(row)[:_HALF]) for row in candidates))
+    halves = array("Q")
+    for start in range(0, len(candidates), _TOGETHER):
+        digests = rows.digests(candidates[start : start + _TOGETHER])
+        halves.frombytes(b"".join([digest[:_HALF] for digest in digests]))
     again = repeated(halves)
     first: dict[bytes, int] = {}
     for row in compress(candidates, map(again.__contains__, halves)) if again else ():

@@ -377,3 +377,13 @@ def test_metadata_counts_as_stored_and_not_as_content() -> None:
     rows = rows_of(CompletionExample("a", "b", {"note": "n" * 500}), CompletionExample("a", "b"))
     assert next(rows.batches()).longer_than(400) == [0]
     assert max(rows.content_lengths()) < 400
+
+
+@given(st.lists(COMPLETIONS, min_size=1, max_size=8), st.integers(0, 400))
+def test_rows_beyond_four_gigabytes_are_found_as_those_before(examples: list[CompletionExample], most: int) -> None:
+    """With a limit that is reached earlier."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("finetune_kit._spool._NARROW_MAX", most)
+        rows = rows_of(*examples)
+    assert list(rows) == examples
+    assert list(pickle.loads(pickle.dumps(rows))) == examples

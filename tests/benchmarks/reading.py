@@ -121,7 +121,7 @@ def _tell_growth(files: dict[str, Path], times: int, into: Path) -> None:
             for time in range(times):
                 rows.seek(0)
                 for row in rows:
-                    out.write(before + row.rstrip().removesuffix(b'"}') + b' %d"}' % time)
+                    out.write(before + b'{"prompt":"%d ' % time + row.rstrip().removeprefix(b'{"prompt":"'))
                     before = b",\n" if kind == "json" else b"\n"
             out.write(b"]" if kind == "json" else b"\n")
         for path in (files[kind], many):
