@@ -27,6 +27,7 @@ TOLERANCE = 0.01
 """A side may miss its share by so much of all rows for the sake of a cut that stays where it is when rows are added."""
 _MANY_ROWS = 1_000  # under these, people count rows
 _KEYS_END = 1 << 64
+_NOT = bytes([1, 0, *range(2, 256)])
 _MASK = (1 << 64) - 1
 
 
@@ -132,13 +133,14 @@ def at_fixed_cuts(keys: array[int], cuts: Sequence[float]) -> list[array[int]] |
     left, below = keys, 0
     sides: list[array[int]] = []
     for share in cuts:
-        cut = int(share * _KEYS_END)
-        sides.append(array(narrow, compress(numbers, map(cut.__gt__, left))))
+        under = bytes(map(int(share * _KEYS_END).__gt__, left))
+        over = under.translate(_NOT)
+        sides.append(array(narrow, compress(numbers, under)))
         below += len(sides[-1])
         if not sides[-1] or abs(below - share * total) > TOLERANCE * total:
             return None
-        numbers = array(narrow, compress(numbers, map(cut.__le__, left)))
-        left = array("Q", compress(left, map(cut.__le__, left)))
+        numbers = array(narrow, compress(numbers, over))
+        left = array("Q", compress(left, over)) if len(sides) < len(cuts) else left
     return [*sides, array(narrow, numbers)] if numbers else None
 
 
