@@ -31,6 +31,7 @@ _PYTHON_WORDS = ("NaN", "Infinity", "None", "True", "False")
 _ODD_QUOTES = ("'", "\u2018", "\u2019", "\u201c", "\u201d")
 _ODD_COLON = b'" :'
 _CONTENT_FIRST = b'{"content":'
+_COMPLETION_FIRST = b'{"completion":'
 _PLAIN = {str, bool, int, type(None)}  # whole numbers that orjson gives are of 64 bits; larger ones it makes floats
 
 
@@ -48,7 +49,7 @@ def plain_pairs(rows: Sequence[Any], raw: Sequence[bytes], keys: tuple[str, str]
     if {*map(len, rows)} == {2}:
         text = b",".join(raw)
         # Most programs write as we do: such a row is stored as it stands, once it is seen that all are written so.
-        if keys == PAIR_KEYS and orjson.dumps(rows) == b"[%b]" % text:
+        if keys == PAIR_KEYS and _COMPLETION_FIRST not in text and orjson.dumps(rows) == b"[%b]" % text:
             return Pairs(prompts, completions, None, written=raw)
         return Pairs(prompts, completions, None) if _colons(text) == 2 * len(rows) else None
     metadata: list[dict[str, JsonValue]]

@@ -62,6 +62,15 @@ def test_chat_rows_are_read_back_equal(tmp_path_factory: pytest.TempPathFactory,
     assert result.source.columns == {"messages": "messages"}
 
 
+def test_rows_are_kept_alike_whichever_key_comes_first(file: Path) -> None:
+    first = '{"prompt":"p","completion":"x"}'
+    rows = read(file, first, '{"prompt":"q","completion":"a"}', '{"completion":"a","prompt":"q"}').rows
+    assert rows.content_line(1) == rows.content_line(2) == b'{"prompt":"q","completion":"a"}'
+    assert rows.digest(1) == rows.digest(2)
+    turned = read(file, *['{"completion":"a","prompt":"q"}'] * 3).rows
+    assert turned.content_line(2) == b'{"prompt":"q","completion":"a"}'
+
+
 def test_what_rows_write_is_read_back_with_the_same_digests(file: Path) -> None:
     first = read(file, GOOD, '{"prompt": "多少钱?", "completion": "😀 \\u0000"}').rows
     file.write_bytes(b"\n".join(first.content_lines()))
