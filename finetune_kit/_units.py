@@ -110,10 +110,6 @@ class SomeUnits(Units):
     numbers: array[int]
     """Which rows these are, rising."""
 
-    def cut(self, rows: float, *, first: int, last: int) -> int:
-        """How many units, from `first` to `last`, come closest to so many rows."""
-        return Units.cut(self, rows, first=first, last=last)
-
     def rows(self, first: int, last: int) -> array[int]:
         """The rows of the units from `first` up to `last`, sorted."""
         return array("Q", map(self.numbers.__getitem__, self.units.rows(first, last)))
