@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from finetune_kit.hosts import Method
 from finetune_kit.records import Kind
 from finetune_kit.templates import PromptTemplate
 
@@ -32,6 +32,8 @@ class Hyperparameters(BaseModel):
     batch_size: int | None = None
     learning_rate_multiplier: float | None = None
     prompt_loss_weight: float | None = None
+    beta: float | None = None
+    """Of direct preference optimization: how closely the model keeps to its base."""
 
 
 class ModelCard(BaseModel):
@@ -57,7 +59,7 @@ class ModelCard(BaseModel):
     training: DataFingerprint | None = None
     validation: DataFingerprint | None = None
     hyperparameters: Hyperparameters = Field(default_factory=Hyperparameters)
-    method: Literal["supervised"] = "supervised"
+    method: Method = "supervised"
     seed: int = 0
     leak_report: str = ""
     """How training and validation data overlap, in words."""

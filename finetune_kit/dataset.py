@@ -40,6 +40,7 @@ from finetune_kit.splitters import EarlierSides, SplitIndices, Splitter
 from finetune_kit.templates import PromptTemplate
 from finetune_kit.tokens import TEXTS
 from finetune_kit.transforms import concat_rows, filter_rows, map_rows, sample_rows
+from finetune_kit.uploads import SpooledFile
 from finetune_kit.validators import (
     LEAK_CODES,
     AnyValidator,
@@ -544,11 +545,12 @@ class Split:
             leak_report=leaks.summary() if leaks is not None else "",
             cleaning=dict(counts_of(self._cleaning)),
         )
-        validation = None if self.validation is None else rendered_lines(self.validation.rows, template)
         spec = JobSpec(
             model=resolved,
-            training_file=place.upload(rendered_lines(self.training.rows, template), filename="training.jsonl"),
-            validation_file=None if validation is None else place.upload(validation, filename="validation.jsonl"),
+            training_file=_upload(place, self.training, template, "training.jsonl"),
+            validation_file=None
+            if self.validation is None
+            else _upload(place, self.validation, template, "validation.jsonl"),
             hyperparameters=settings,
             suffix=name,
             seed=chance,
@@ -605,6 +607,12 @@ class Split:
         return PromptTemplate.choose(
             example for side in sides for example in side if isinstance(example, CompletionExample)
         )
+
+
+def _upload(place: Backend, data: Dataset, template: PromptTemplate | None, filename: str) -> str:
+    mark = place.profile.byte_order_mark
+    with SpooledFile.of(rendered_lines(data.rows, template), filename=filename, byte_order_mark=mark) as file:
+        return place.upload(file).id
 
 
 def _codes(report: object) -> Collection[str] | None:

@@ -15,10 +15,23 @@
     ├── SplitError (ValueError)             the data cannot be split as asked
     ├── TemplateError (ValueError)          a model was called in a way its template does not know
     ├── MissingExtraError (ImportError)     an optional package is not installed
+    ├── WebhookError (ValueError)           a message that claims to be the host's is not, or is too old
     ├── BackendError (RuntimeError)         the place where the training runs says no
     │   ├── UnknownModelError (LookupError) no such base or fine-tuned model there
     │   ├── ModelClosedError                the model is shut down, or takes no new training
     │   ├── JobNotFoundError (LookupError)  no such job there
+    │   ├── UnknownFileError (LookupError)  no such file there
+    │   ├── FileRejectedError               the host cannot use a file that was uploaded
+    │   ├── AuthenticationError (PermissionError)  the API key is missing, wrong or revoked
+    │   ├── AccessError (PermissionError)   the key is good, but not for this
+    │   │   └── TrainingNotAvailableError   the host takes no new jobs from this organisation
+    │   ├── RequestRefusedError (ValueError)  the host does not take a value that was sent
+    │   ├── RateLimitError                  too many requests; `.retry_after_seconds` says when to ask again
+    │   │   └── JobSlotsError               too many jobs wait there already
+    │   ├── QuotaError                      the account's money or quota is used up
+    │   ├── HostUnavailableError (ConnectionError)  no answer, or the host says that it is in trouble
+    │   ├── HostReplyError                  the answer is not what the API promises: HTML, half JSON, a missing field
+    │   ├── UnclearOutcomeError             whether a job or file was created there is not known
     │   ├── WeightsError (OSError)          the base model cannot be fetched, or is damaged
     │   ├── StorageError (OSError)          the home folder cannot be written: disk full, permission, damage
     │   └── EngineError                     the engine cannot run on this machine as asked
@@ -185,6 +198,10 @@ class MissingExtraError(FinetuneKitError, ImportError):
     extra: str | None
 
 
+class WebhookError(FinetuneKitError, ValueError):
+    """A message that claims to be the host's is not: its signature is wrong, it is too old, or it tells of no job."""
+
+
 class BackendError(FinetuneKitError, RuntimeError):
     """The place where the training runs says no."""
 
@@ -214,6 +231,95 @@ class JobNotFoundError(BackendError, LookupError):
     def __init__(self, message: str, *, job_id: str | None = None) -> None:
         super().__init__(message)
         self.job_id = job_id
+
+
+class UnknownFileError(BackendError, LookupError):
+    """There is no such file there."""
+
+    def __init__(self, message: str, *, file_id: str | None = None) -> None:
+        super().__init__(message)
+        self.file_id = file_id
+
+
+class FileRejectedError(BackendError):
+    """The host has the file, and says that it cannot use it."""
+
+    def __init__(self, message: str, *, file_id: str | None = None) -> None:
+        super().__init__(message)
+        self.file_id = file_id
+
+
+class AuthenticationError(BackendError, PermissionError):
+    """The API key is missing, wrong or revoked."""
+
+
+class AccessError(BackendError, PermissionError):
+    """The key is good, but not for what was asked; `.code` is the host's word for it."""
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class TrainingNotAvailableError(AccessError):
+    """The host takes no new fine-tuning jobs from this organisation; other hosts do, and the engine on this machine."""
+
+
+class RequestRefusedError(BackendError, ValueError):
+    """The host does not take a value that was sent; `.parameter` is the host's word for it."""
+
+    def __init__(self, message: str, *, code: str | None = None, parameter: str | None = None) -> None:
+        super().__init__(message)
+        self.code, self.parameter = code, parameter
+
+
+class RateLimitError(BackendError):
+    """Too many requests; nothing was done."""
+
+    def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
+        super().__init__(message, retryable=True)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class JobSlotsError(RateLimitError):
+    """As many jobs as the host allows wait or run there already; nothing was started."""
+
+
+class QuotaError(BackendError):
+    """The account's money or quota is used up; asking again does not help."""
+
+
+class HostUnavailableError(BackendError, builtins.ConnectionError):
+    """No answer from the host, or one that says it is in trouble; nothing was changed by a question."""
+
+    def __init__(
+        self, message: str, *, status: int | None = None, retry_after_seconds: float | None = None, sent: bool = True
+    ) -> None:
+        super().__init__(message, retryable=True)
+        self.status, self.retry_after_seconds, self.sent = status, retry_after_seconds, sent
+
+    status: int | None
+    """The HTTP status, or None where there was no answer."""
+    sent: bool
+    """False where the request cannot have reached the host."""
+
+
+class HostReplyError(BackendError):
+    """The host's answer is not what its API promises: HTML, half a JSON text, a missing field."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, retryable=True)
+
+
+class UnclearOutcomeError(BackendError):
+    """Whether a job or a file was created there is not known; the cause is in `__cause__`.
+
+    Nothing is lost: the same call looks for it before it asks again.
+    """
+
+    def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
+        super().__init__(message, retryable=True)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class WeightsError(BackendError, OSError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finetune_kit import Dataset
+from finetune_kit.backends import FileState
 from finetune_kit.cards import ModelCard
 from finetune_kit.costs import check_budget, estimate_cost
 from finetune_kit.counts import Interval, TokenCounts, count_tokens
@@ -21,6 +21,7 @@ from finetune_kit.hosts import HostProfile, ModelFacts, Prices, host_profile
 from finetune_kit.testing import MemoryBackend
 from finetune_kit.testing.memory_backend import BASE
 from finetune_kit.tokens import Estimate, HostedTokens
+from finetune_kit.uploads import SpooledFile
 from tests.rows_of import PAIRS, completions
 from tests.tokens.words import Words
 
@@ -201,9 +202,9 @@ class Paid(MemoryBackend):
     def profile(self) -> HostProfile:
         return super().profile.model_copy(update={"free_of_charge": False, "models": {BASE: self.facts}})
 
-    def upload(self, lines: Iterable[bytes], *, filename: str) -> str:
+    def upload(self, file: SpooledFile, **more: Any) -> FileState:
         self.uploads += 1
-        return super().upload(lines, filename=filename)
+        return super().upload(file, **more)
 
 
 SPLIT = Dataset.from_records(PAIRS).split(0.8)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import pickle
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from finetune_kit.backends import JobSpec, JobState
+from finetune_kit.backends import FileState, JobSpec, JobState
 from finetune_kit.dataset import Dataset, Split
 from finetune_kit.errors import MissingExtraError, ParameterError, UnknownModelError, ValidationError
 from finetune_kit.hosts import Resolved
@@ -18,6 +17,7 @@ from finetune_kit.records import CompletionExample
 from finetune_kit.rows import Rows
 from finetune_kit.splitters import Splitter
 from finetune_kit.testing import MemoryBackend
+from finetune_kit.uploads import SpooledFile
 from finetune_kit.validators import row_validator
 from tests.rows_of import PAIRS
 
@@ -30,10 +30,9 @@ class Recorder(MemoryBackend):
         self.specs: list[JobSpec] = []
         self.uploads: list[list[Any]] = []
 
-    def upload(self, lines: Iterable[bytes], *, filename: str) -> str:
-        kept = list(lines)
-        self.uploads.append([json.loads(line) for line in kept])
-        return super().upload(kept, filename=filename)
+    def upload(self, file: SpooledFile, **more: Any) -> FileState:
+        self.uploads.append([json.loads(line) for line in file.lines()])
+        return super().upload(file, **more)
 
     def start(self, spec: JobSpec) -> JobState:
         self.specs.append(spec)

@@ -37,6 +37,10 @@ SAMPLES: Mapping[str, object] = {
     "size_bytes": 700,
     "max_bytes": 512,
     "rows_that_fit": 3,
+    "file_id": "file-1",
+    "retry_after_seconds": 300.0,
+    "status": 503,
+    "sent": False,
     "budget": 20.0,
     "estimate": ("any", "object"),
 }

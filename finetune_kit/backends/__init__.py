@@ -7,10 +7,12 @@ from finetune_kit.backends.protocol import (
     Checkpoint,
     CountsTokens,
     Event,
+    FileState,
     Generation,
     JobFault,
     JobSpec,
     JobState,
+    PartJournal,
     Sampling,
 )
 
@@ -19,11 +21,13 @@ __all__ = [
     "Checkpoint",
     "CountsTokens",
     "Event",
+    "FileState",
     "Generation",
     "JobFault",
     "JobSpec",
     "JobState",
     "LocalBackend",
+    "PartJournal",
     "Sampling",
     "connect",
 ]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
+from uuid import uuid4
 
 from finetune_kit.cards import Hyperparameters, ModelCard
-from finetune_kit.hosts import HostProfile, Resolved
+from finetune_kit.hosts import HostProfile, Method, Resolved
 from finetune_kit.records import JsonValue
 from finetune_kit.tokens import ExampleTokens
+from finetune_kit.uploads import SpooledFile
 
 TERMINAL = frozenset({"succeeded", "failed", "cancelled"})
 """Every other status is a live one: hosts add words of their own."""
@@ -19,9 +21,48 @@ ChatMessages: TypeAlias = Sequence[Mapping[str, JsonValue]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FileState:
+    """A file as the backend sees it at one moment."""
+
+    id: str
+    filename: str
+    """As it was given at the upload; empty where the host does not keep it."""
+    size_bytes: int
+    created_at: datetime
+    status: str = "processed"
+    """`uploaded`, `processed` or `error`; hosts may say other words."""
+    reason: str = ""
+    """Why the host cannot use it, where it says so."""
+
+
+class PartJournal(Protocol):
+    """What is remembered of an upload in parts, so that another process can go on with it."""
+
+    @property
+    def upload_id(self) -> str | None:
+        """The upload that was begun, or None."""
+        ...
+
+    @property
+    def parts(self) -> Mapping[int, str]:
+        """Ids of the parts that have arrived, by their number from 0."""
+        ...
+
+    def begin(self, upload_id: str, *, part_bytes: int) -> None:
+        """Remember a new upload, and forget the one before."""
+        ...
+
+    def arrived(self, number: int, part_id: str) -> None:
+        """Remember a part; may be called from several threads."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec:
     """What to train; files are ids that the backend gave."""
 
+    token: str = field(default_factory=lambda: uuid4().hex)
+    """Tells this job from all others; it travels with the job where the host keeps metadata."""
     model: Resolved
     training_file: str
     validation_file: str | None = None
@@ -29,6 +70,8 @@ class JobSpec:
     suffix: str | None = None
     seed: int = 0
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The user's own; the backend adds the token."""
+    method: Method = "supervised"
     card: ModelCard
     """Goes with the model; the backend fills in its name, its dates and the values it chose."""
 
@@ -59,6 +102,9 @@ class JobState:
     seconds_left: float | None = None
     """An estimate, while it runs."""
     result_files: tuple[str, ...] = ()
+    training_file: str | None = None
+    validation_file: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def finished(self) -> bool:
@@ -127,6 +173,14 @@ class Backend(Protocol):
         """The host's limits and models."""
         ...
 
+    @property
+    def account(self) -> str | None:
+        """Whose files and jobs these are, without a secret in it; what is remembered of one is no use to another.
+
+        None where nothing outlives this object, so that nothing need be remembered.
+        """
+        ...
+
     def resolve(self, model: str) -> Resolved:
         """What `model` means here, an alias or an earlier fine-tuned model included; else `UnknownModelError`."""
         ...
@@ -135,8 +189,30 @@ class Backend(Protocol):
         """Raise what would stop a job from starting, before anything is uploaded."""
         ...
 
-    def upload(self, lines: Iterable[bytes], *, filename: str) -> str:
-        """Store a file of JSON lines, given without line ends; return its id."""
+    def upload(
+        self,
+        file: SpooledFile,
+        *,
+        journal: PartJournal | None = None,
+        on_progress: Callable[[int], None] | None = None,
+    ) -> FileState:
+        """Store a file, and return when it is there, which may be before it is processed.
+
+        `on_progress` is told how many of its bytes have been sent. With `journal`, a host that takes files in parts
+        goes on where an earlier attempt broke off. `UnclearOutcomeError` where it may be there or not.
+        """
+        ...
+
+    def file(self, file_id: str) -> FileState:
+        """A stored file now, or `UnknownFileError`."""
+        ...
+
+    def files(self) -> list[FileState]:
+        """All stored training files, the newest first."""
+        ...
+
+    def delete_file(self, file_id: str) -> None:
+        """Delete a stored file; `UnknownFileError` where there is none."""
         ...
 
     def file_content(self, file_id: str) -> bytes:
@@ -144,7 +220,17 @@ class Backend(Protocol):
         ...
 
     def start(self, spec: JobSpec) -> JobState:
-        """Create a job and return without waiting for it."""
+        """Create a job and return without waiting for it; asked once, whatever happens.
+
+        `UnclearOutcomeError` where it may have been created or not: then `started` tells.
+        """
+        ...
+
+    def started(self, spec: JobSpec) -> list[JobState]:
+        """The jobs there that came of this specification, the oldest first: those that carry its token.
+
+        Where the host keeps no metadata (`profile.keeps_metadata`), all jobs on its files, model and suffix.
+        """
         ...
 
     def job(self, job_id: str) -> JobState:

@@ -6,7 +6,7 @@ from datetime import date
 from difflib import get_close_matches
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from finetune_kit.errors import UnknownModelError
 from finetune_kit.records import Kind
@@ -33,6 +33,8 @@ class Resolved(BaseModel):
     model: str
     note: str = ""
     """Why they differ, for the job's first event and the card; empty where they do not."""
+    base: str = ""
+    """The base of `model`, where that is a fine-tuned model to train further; empty where it is a base itself."""
 
 
 class FileRules(_Data):
@@ -119,6 +121,45 @@ class HostProfile(FileRules):
     learning_rate_multiplier_max: float | None = None
     models: dict[str, ModelFacts]
     """Base models that can be fine-tuned there, or could."""
+    any_model: bool = False
+    """Whether a model that this file does not name is passed on to the host, which then decides."""
+    fine_tuned_pattern: str | None = None
+    """A regular expression for the names of models fine-tuned there; its group `base` is the base model's name."""
+    keys: tuple[str, ...] = ()
+    """Environment variables that may hold the API key, the first that is set wins."""
+    api: Literal["openai", "azure"] = "openai"
+    """`azure` where an address without `/openai/v1` takes deployments in its paths, and `api-version`."""
+    content_type: str = "application/jsonl"
+    """Of uploaded files."""
+    max_upload_bytes: _Count | None = None
+    """What it takes of one file in parts; None where it takes none in parts."""
+    upload_part_bytes: _Count = 64_000_000
+    """The largest part."""
+    keeps_metadata: bool = False
+    """Whether a job's metadata are kept, and jobs can be listed by them."""
+    max_metadata_pairs: _Count = 16
+    max_metadata_key_characters: _Count = 64
+    max_metadata_value_characters: _Count = 512
+    max_seed: _Count = 2**31 - 1
+    hyperparameters_in: Literal["method", "job"] = "method"
+    """Where a job's hyperparameters stand: within `method`, or beside the model as in 2023."""
+    extra_body: dict[str, JsonValue] = Field(default_factory=dict[str, JsonValue])
+    """What a job's creation holds besides."""
+    prompt_loss_weight: bool = False
+    """Whether the loss weight of prompts can be chosen."""
+    has_events: bool = True
+    has_checkpoints: bool = True
+    can_pause: bool = False
+    lists_models: bool = True
+    """Whether `GET /models` tells which base models there are."""
+    tells_job_limits: bool = False
+    """Whether `GET /fine_tuning/model_limits` tells how many jobs may wait at once."""
+    status_words: dict[str, str] = Field(default_factory=dict[str, str])
+    """The host's own words for a job's status, and ours."""
+    result_columns: dict[str, tuple[str, ...]] = Field(default_factory=dict[str, tuple[str, ...]])
+    """The host's own columns of a result file for our fields, such as `train_loss`."""
+    requests_per_minute: _Count = 60
+    """How often it may be asked about jobs."""
     aliases: dict[str, str] = Field(default_factory=dict[str, str])
     """Names that cannot exist there, and the model that stands in for each."""
     alias_note: str = ""

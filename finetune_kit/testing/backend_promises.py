@@ -74,7 +74,7 @@ def _refused(what: str, call: Callable[[], object], kind: type[FinetuneKitError]
 def files_come_back(trial: Trial) -> None:
     """Byte for byte, each under its own id."""
     one, other = [b'{"prompt": "\xe4\xbd\xa0\xe5\xa5\xbd", "completion": "\\u2028"}', b"{}"], [b'{"prompt": ""}']
-    ids = [trial.backend.upload(iter(lines), filename="training.jsonl") for lines in (one, other)]
+    ids = [trial.upload(lines, "training.jsonl") for lines in (one, other)]
     for file_id, lines in zip(ids, (one, other), strict=True):
         content = trial.backend.file_content(file_id).removeprefix(b"\xef\xbb\xbf")  # some hosts want the mark
         promise(content.removesuffix(b"\n") == b"\n".join(lines), f"{file_id!r} comes back as {content!r}.")

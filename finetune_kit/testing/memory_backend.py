@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 
-from finetune_kit.backends import Checkpoint, Event, Generation, JobSpec, JobState, Sampling
+from finetune_kit.backends import Checkpoint, Event, FileState, Generation, JobSpec, JobState, PartJournal, Sampling
 from finetune_kit.backends.protocol import ChatMessages
 from finetune_kit.cards import ModelCard
 from finetune_kit.errors import JobNotFoundError
 from finetune_kit.hosts import HostProfile, ModelFacts, Resolved, host_profile
-from finetune_kit.testing.memory_job import MemoryJob, MemoryShelf
+from finetune_kit.testing.memory_job import RESULTS, MemoryJob, MemoryShelf
 from finetune_kit.testing.memory_model import MemoryModel, conversation
+from finetune_kit.uploads import SpooledFile
 
 BASE = "memory-1"
 _FACTS = ModelFacts(about="learns by heart", source="a backend for tests", as_of=date(2026, 11, 22))
@@ -47,6 +48,11 @@ class MemoryBackend:
         return job.state
 
     @property
+    def account(self) -> None:
+        """Nobody's: all is gone with the object."""
+        return
+
+    @property
     def profile(self) -> HostProfile:
         """The limits of the local engine, and its aliases."""
         local = host_profile("local")
@@ -62,7 +68,7 @@ class MemoryBackend:
     def resolve(self, model: str) -> Resolved:
         """The one base model, a stand-in for a hosted name, or a model that was trained here."""
         if model in self._shelf.models:
-            return Resolved(requested=model, model=model)
+            return Resolved(requested=model, model=model, base=self._shelf.models[model][0].base)
         try:
             return self.profile.resolve(model)
         except LookupError:
@@ -71,19 +77,44 @@ class MemoryBackend:
     def preflight(self, model: Resolved) -> None:
         """Nothing is needed."""
 
-    def upload(self, lines: Iterable[bytes], *, filename: str) -> str:  # noqa: ARG002 - the protocol's
-        """Keep a file of JSON lines."""
-        return self._shelf.add_file(b"".join(line + b"\n" for line in lines))
+    def upload(
+        self,
+        file: SpooledFile,
+        *,
+        journal: PartJournal | None = None,  # noqa: ARG002 - the protocol's
+        on_progress: Callable[[int], None] | None = None,
+    ) -> FileState:
+        """Keep a file."""
+        if on_progress is not None:
+            on_progress(file.size_bytes)
+        return self._shelf.add_file(file.content(), filename=file.filename)
+
+    def file(self, file_id: str) -> FileState:
+        """A kept file."""
+        return self._shelf.file(file_id)[0]
+
+    def files(self) -> list[FileState]:
+        """All kept training files, the newest first."""
+        return [state for state, _ in reversed(self._shelf.files.values()) if state.filename != RESULTS]
+
+    def delete_file(self, file_id: str) -> None:
+        """Forget a file."""
+        self._shelf.file(file_id)
+        del self._shelf.files[file_id]
 
     def file_content(self, file_id: str) -> bytes:
         """A kept file's bytes."""
-        return self._shelf.file(file_id)
+        return self._shelf.file(file_id)[1]
 
     def start(self, spec: JobSpec) -> JobState:
         """Queue a job."""
         job = MemoryJob(len(self._jobs) + 1, spec, self._shelf)
         self._jobs[job.state.id] = job
         return job.state
+
+    def started(self, spec: JobSpec) -> list[JobState]:
+        """The job that came of this specification, if it did."""
+        return [job.state for job in self._jobs.values() if job.token == spec.token]
 
     def job(self, job_id: str) -> JobState:
         """A job now, one status further than at the last look."""

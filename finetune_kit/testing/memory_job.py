@@ -12,13 +12,14 @@ from typing import cast
 
 import orjson
 
-from finetune_kit.backends import Checkpoint, Event, JobFault, JobSpec, JobState
+from finetune_kit.backends import Checkpoint, Event, FileState, JobFault, JobSpec, JobState
 from finetune_kit.backends.protocol import TERMINAL
 from finetune_kit.cards import DataFingerprint, Hyperparameters, ModelCard
-from finetune_kit.errors import BackendError
+from finetune_kit.errors import BackendError, UnknownFileError
 from finetune_kit.records import JsonValue
 from finetune_kit.testing.memory_model import MemoryModel, conversation
 
+RESULTS = "step_metrics.csv"
 RESULT_COLUMNS = ("step", "train_loss", "train_accuracy", "valid_loss", "valid_mean_token_accuracy")
 _METRICS = (
     "step",
@@ -34,20 +35,31 @@ _KEPT_CHECKPOINTS = 3
 class MemoryShelf:
     """The files and models of one memory backend."""
 
-    files: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    files: dict[str, tuple[FileState, bytes]] = field(default_factory=dict[str, tuple[FileState, bytes]])
     models: dict[str, tuple[ModelCard, MemoryModel]] = field(default_factory=dict[str, tuple[ModelCard, MemoryModel]])
 
-    def add_file(self, content: bytes) -> str:
-        """Keep a file; its id."""
-        file_id = f"file-{len(self.files) + 1}"
-        self.files[file_id] = content
-        return file_id
+    files_made: int = 0
 
-    def file(self, file_id: str) -> bytes:
-        """A kept file, or `BackendError`."""
+    def add_file(self, content: bytes, *, filename: str) -> FileState:
+        """Keep a file."""
+        self.files_made += 1
+        state = FileState(
+            id=f"file-{self.files_made}", filename=filename, size_bytes=len(content), created_at=datetime.now(UTC)
+        )
+        self.files[state.id] = state, content
+        return state
+
+    def file(self, file_id: str) -> tuple[FileState, bytes]:
+        """A kept file and its bytes, or `UnknownFileError`."""
         if file_id not in self.files:
-            raise BackendError(f"there is no file {file_id!r}. Ids come from `upload` or a job's result_files.")
+            raise UnknownFileError(
+                f"there is no file {file_id!r}. Ids come from `upload` or a job's result_files.", file_id=file_id
+            )
         return self.files[file_id]
+
+    def content(self, file_id: str) -> bytes:
+        """A kept file's bytes."""
+        return self.file(file_id)[1]
 
 
 class MemoryJob:
@@ -56,7 +68,13 @@ class MemoryJob:
     def __init__(self, number: int, spec: JobSpec, shelf: MemoryShelf) -> None:
         self._number, self._spec, self._shelf = number, spec, shelf
         self.state = JobState(
-            id=f"ftjob-{number}", status="queued", model=spec.model.model, created_at=datetime.now(UTC)
+            id=f"ftjob-{number}",
+            status="queued",
+            model=spec.model.model,
+            created_at=datetime.now(UTC),
+            training_file=spec.training_file,
+            validation_file=spec.validation_file,
+            metadata=dict(spec.metadata),
         )
         self.events: list[Event] = []
         self.checkpoints: list[Checkpoint] = []
@@ -69,6 +87,11 @@ class MemoryJob:
         if spec.model.note:
             self._tell(spec.model.note, level="warn")
         self._tell(f"Created fine-tuning job on {self._base}.")
+
+    @property
+    def token(self) -> str:
+        """Of its specification."""
+        return self._spec.token
 
     @property
     def _base(self) -> str:
@@ -110,9 +133,9 @@ class MemoryJob:
     def _begin(self) -> None:
         """Read the files, then train all epochs but the last; a job that was paused has done so before."""
         try:
-            self._training = pairs(self._shelf.file(self._spec.training_file))
+            self._training = pairs(self._shelf.content(self._spec.training_file))
             validation = self._spec.validation_file
-            self._validation = pairs(self._shelf.file(validation)) if validation is not None else []
+            self._validation = pairs(self._shelf.content(validation)) if validation is not None else []
         except (BackendError, ValueError) as error:
             self.fail("invalid_file", str(error))
             return
@@ -172,7 +195,7 @@ class MemoryJob:
             fine_tuned_model=self._name,
             trained_tokens=sum(len(answer.split()) for _, answer in self._training) * self._settings.n_epochs,
             seconds_left=None,
-            result_files=(self._shelf.add_file(_result_file(self._measured)),),
+            result_files=(self._shelf.add_file(_result_file(self._measured), filename=RESULTS).id,),
         )
         self._tell(f"New fine-tuned model created: {self._name}")
         self.move("succeeded", "The job has succeeded.")
@@ -191,8 +214,8 @@ class MemoryJob:
                 "created_at": datetime.now(UTC),
                 "hyperparameters": self._settings,
                 "scores": scores,
-                "training": _fingerprint(self._shelf.file(self._spec.training_file)),
-                "validation": None if validation is None else _fingerprint(self._shelf.file(validation)),
+                "training": _fingerprint(self._shelf.content(self._spec.training_file)),
+                "validation": None if validation is None else _fingerprint(self._shelf.content(validation)),
             }
         )
 

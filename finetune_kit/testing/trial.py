@@ -13,6 +13,7 @@ from finetune_kit.cards import Hyperparameters, ModelCard
 from finetune_kit.hosts import Resolved
 from finetune_kit.records import Kind
 from finetune_kit.templates import PromptTemplate
+from finetune_kit.uploads import SpooledFile
 
 TEMPLATE = PromptTemplate(separator=" ->", stop="\n", leading_space=True)
 LABELS = ("refund", "track")
@@ -77,8 +78,8 @@ class Trial:
         resolved = self.asked_for
         spec = JobSpec(
             model=resolved,
-            training_file=self._upload(_lines(kind, range(6)) if lines is None else lines, "training.jsonl"),
-            validation_file=self._upload(_lines(kind, range(90, 92)), "validation.jsonl"),
+            training_file=self.upload(_lines(kind, range(6)) if lines is None else lines, "training.jsonl"),
+            validation_file=self.upload(_lines(kind, range(90, 92)), "validation.jsonl"),
             hyperparameters=Hyperparameters(n_epochs=2),
             suffix="check",
             seed=1,
@@ -93,8 +94,10 @@ class Trial:
         )
         return spec, self.backend.start(spec)
 
-    def _upload(self, lines: Sequence[bytes], filename: str) -> str:
-        return self.backend.upload(iter(lines), filename=filename)
+    def upload(self, lines: Sequence[bytes], filename: str) -> str:
+        """Store a file; its id."""
+        with SpooledFile.of(lines, filename=filename) as file:
+            return self.backend.upload(file).id
 
     def until(self, job_id: str, done: Callable[[JobState], bool], expected: str) -> JobState:
         """The job's state as soon as it is `done`, or has ended otherwise."""

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from finetune_kit.backends import Backend, Event, Generation, JobSpec, JobState, LocalBackend, Sampling
+from finetune_kit.backends import Backend, Event, FileState, Generation, JobSpec, JobState, LocalBackend, Sampling
 from finetune_kit.backends.protocol import ChatMessages
 from finetune_kit.cards import ModelCard
 from finetune_kit.errors import JobNotFoundError, UnknownModelError
 from finetune_kit.hosts import Resolved
 from finetune_kit.testing import MemoryBackend, check_backend
+from finetune_kit.uploads import SpooledFile
 
 
 def test_memory_backend_keeps_every_promise() -> None:
@@ -59,8 +61,8 @@ class RaisesForeignErrors(MemoryBackend):
 
 
 class LosesALine(MemoryBackend):
-    def upload(self, lines: Iterable[bytes], *, filename: str) -> str:
-        return super().upload(list(lines)[1:], filename=filename)
+    def upload(self, file: SpooledFile, **more: Any) -> FileState:
+        return super().upload(SpooledFile.of(list(file.lines())[1:], filename=file.filename), **more)
 
 
 class ForgetsTheCursor(MemoryBackend):
@@ -90,10 +92,9 @@ class OldestJobsFirst(MemoryBackend):
 
 
 class TakesAnyData(MemoryBackend):
-    def upload(self, lines: Iterable[bytes], *, filename: str) -> str:
-        return super().upload(
-            (line.replace(b'{"neither": ', b'{"prompt":"","completion": ') for line in lines), filename=filename
-        )
+    def upload(self, file: SpooledFile, **more: Any) -> FileState:
+        lines = (line.replace(b'{"neither": ', b'{"prompt":"","completion": ') for line in file.lines())
+        return super().upload(SpooledFile.of(lines, filename=file.filename), **more)
 
 
 class FailsWithoutReason(MemoryBackend):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -24,17 +24,20 @@ from finetune_kit.backends.protocol import (
     ChatMessages,
     Checkpoint,
     Event,
+    FileState,
     Generation,
     JobSpec,
     JobState,
+    PartJournal,
     Sampling,
 )
 from finetune_kit.cards import ModelCard
 from finetune_kit.errors import ParameterError
 from finetune_kit.hosts import FINE_TUNED_PREFIX, HostProfile, Resolved, host_profile
 from finetune_kit.tokens import ExampleTokens
+from finetune_kit.uploads import SpooledFile
 
-_PACKAGES = ("torch", "transformers", "peft", "safetensors", "gguf", "filelock", "platformdirs")
+_PACKAGES = ("torch", "transformers", "peft", "safetensors", "gguf")
 
 
 class LocalBackend:
@@ -77,6 +80,11 @@ class LocalBackend:
         return Shelf(self.home, self._device, self._progress)
 
     @property
+    def account(self) -> str:
+        """The home folder."""
+        return str(self.home.root)
+
+    @property
     def profile(self) -> HostProfile:
         """The engine's limits and models."""
         profile = host_profile("local")
@@ -94,7 +102,7 @@ class LocalBackend:
         """What `model` means here: the base model, a stand-in for a hosted name, or an earlier fine-tuned model."""
         if model.startswith(FINE_TUNED_PREFIX):
             self._record(model)
-            return Resolved(requested=model, model=model)
+            return Resolved(requested=model, model=model, base=self._base_of(model))
         return self.profile.resolve(_absolute(model) if model == self._base else model)
 
     def preflight(self, model: Resolved) -> None:
@@ -110,9 +118,30 @@ class LocalBackend:
         else:
             check_folder(base)
 
-    def upload(self, lines: Iterable[bytes], *, filename: str) -> str:
-        """Store a file of JSON lines; return its id."""
-        return self._store.add_file(lines, filename=filename)
+    def upload(
+        self,
+        file: SpooledFile,
+        *,
+        journal: PartJournal | None = None,  # noqa: ARG002 - the protocol's
+        on_progress: Callable[[int], None] | None = None,
+    ) -> FileState:
+        """Store a file."""
+        stored = self._store.file(self._store.add_file(file.blocks(), filename=file.filename))
+        if on_progress is not None:
+            on_progress(stored.size_bytes)
+        return stored
+
+    def file(self, file_id: str) -> FileState:
+        """A stored file."""
+        return self._store.file(file_id)
+
+    def files(self) -> list[FileState]:
+        """All stored training files, the newest first."""
+        return self._store.files()
+
+    def delete_file(self, file_id: str) -> None:
+        """Delete a stored file; a job that has not read it yet fails."""
+        self._store.delete_file(file_id)
 
     def file_content(self, file_id: str) -> bytes:
         """A stored file's bytes."""
@@ -124,6 +153,8 @@ class LocalBackend:
         """Queue a job and start a worker process for it."""
         tuned = spec.model.model.startswith(FINE_TUNED_PREFIX)
         stored = StoredSpec(
+            token=spec.token,
+            metadata=dict(spec.metadata),
             base=self._base_of(spec.model.model),
             start_from=spec.model.model if tuned else None,
             training_file=spec.training_file,
@@ -139,6 +170,10 @@ class LocalBackend:
         job_id = self._store.add_job(model=spec.model.model, spec=stored.model_dump_json().encode(), first_events=notes)
         start_worker(self.home, self._store)
         return self._store.job(job_id)
+
+    def started(self, spec: JobSpec) -> list[JobState]:
+        """The job that came of this specification, if it did."""
+        return self._store.started(spec.token)
 
     def job(self, job_id: str) -> JobState:
         """A job now; one whose worker has died gets a new one."""

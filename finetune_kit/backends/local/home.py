@@ -5,15 +5,11 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from finetune_kit._extras import require
-from finetune_kit.errors import FinetuneKitError, StorageError
-
-ENVIRONMENT_VARIABLE = "FINETUNE_KIT_HOME"
-_PRIVATE = 0o700  # training data lies here
+from finetune_kit._home import home_folder, make_folder, writing
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +21,7 @@ class Home:
     @classmethod
     def at(cls, path: str | os.PathLike[str] | None = None) -> Home:
         """`path`, else the environment variable FINETUNE_KIT_HOME, else this user's data folder."""
-        chosen = path or os.environ.get(ENVIRONMENT_VARIABLE)
-        if not chosen:
-            platformdirs = require("platformdirs", extra="local", purpose="finding the home folder")
-            chosen = platformdirs.user_data_dir("finetune_kit", appauthor=False)
-        return cls(Path(chosen).expanduser().absolute())
+        return cls(home_folder(path))
 
     @property
     def database(self) -> Path:
@@ -60,33 +52,11 @@ class Home:
 
     def make(self, folder: Path) -> Path:
         """Create `folder` and those above it, readable by this user alone."""
-        with self.writing(folder):
-            folder.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
-        return folder
+        return make_folder(folder)
 
-    @contextmanager
-    def writing(self, what: Path) -> Generator[None]:
+    def writing(self, what: Path) -> AbstractContextManager[None]:
         """Turn an `OSError` into a `StorageError` that says what to do."""
-        try:
-            yield
-        except FinetuneKitError:  # some are kinds of OSError, and say what to do already
-            raise
-        except OSError as error:
-            raise storage_error(error, what) from error
-
-
-def storage_error(error: OSError, what: Path) -> StorageError:
-    """The error for a file or folder that cannot be used."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StorageError(
-            f"no space is left on the disk that holds {what}. Free some, or point {ENVIRONMENT_VARIABLE} at another "
-            "disk."
-        )
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return StorageError(
-            f"{what} cannot be written ({error.strerror}). Point {ENVIRONMENT_VARIABLE} at a folder of yours."
-        )
-    return StorageError(f"{what} cannot be used: {error.strerror or error}.")
+        return writing(what)
 
 
 @contextmanager

@@ -248,13 +248,13 @@ def _versions(*packages: str) -> dict[str, str]:
 
 def _result_lines(store: Store, job_id: str) -> list[bytes]:
     """The metrics of every step, as the hosted API's result file has them."""
-    lines = [",".join(RESULT_COLUMNS).encode()]
+    lines = [",".join(RESULT_COLUMNS).encode() + b"\n"]
     for event in store.events(job_id):
         if event.type != "metrics":
             continue
         cells = [event.data.get(key) for key in ("step", "train_loss", "train_mean_token_accuracy")]
         cells += [event.data.get(key, "") for key in ("full_valid_loss", "full_valid_mean_token_accuracy")]
         text = io.StringIO()
-        csv.writer(text, lineterminator="").writerow(cells)
+        csv.writer(text, lineterminator="\n").writerow(cells)
         lines.append(text.getvalue().encode())
     return lines

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from finetune_kit.cards import Hyperparameters, ModelCard
 
@@ -16,6 +16,9 @@ class StoredSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
+    token: str = ""
+    """Tells this job from all others."""
+    metadata: dict[str, str] = Field(default_factory=dict[str, str])
     base: str
     """Base model to load: an embedded one's name, a folder, or a Hugging Face id."""
     start_from: str | None = None

@@ -20,8 +20,8 @@ import orjson
 
 from finetune_kit.backends.local.database import Database
 from finetune_kit.backends.local.home import Home
-from finetune_kit.backends.protocol import TERMINAL, Checkpoint, Event, JobFault, JobState
-from finetune_kit.errors import BackendError, JobNotFoundError
+from finetune_kit.backends.protocol import TERMINAL, Checkpoint, Event, FileState, JobFault, JobState
+from finetune_kit.errors import JobNotFoundError, UnknownFileError
 from finetune_kit.records import JsonValue
 
 CLAIMED = ("validating_files", "running")
@@ -49,19 +49,18 @@ class Store:
 
     # files
 
-    def add_file(self, lines: Iterable[bytes], *, filename: str, purpose: str = "fine-tune") -> str:
-        """Store lines under their content's hash; return the file's id. The same content is kept once."""
+    def add_file(self, blocks: Iterable[bytes], *, filename: str, purpose: str = "fine-tune") -> str:
+        """Store bytes under their content's hash; return the file's id. The same content is kept once."""
         folder = self.home.make(self.home.root / "files")
         temporary = folder / f".{secrets.token_hex(8)}.part"
         digest, size = hashlib.sha256(), 0
         with self.home.writing(folder):
             try:
                 with temporary.open("xb") as out:
-                    for line in lines:
-                        ended = line + b"\n"
-                        out.write(ended)
-                        digest.update(ended)
-                        size += len(ended)
+                    for block in blocks:
+                        out.write(block)
+                        digest.update(block)
+                        size += len(block)
                     out.flush()
                     os.fsync(out.fileno())
                 temporary.replace(self.home.blob(digest.hexdigest()))
@@ -75,13 +74,31 @@ class Store:
             )
         return file_id
 
+    def file(self, file_id: str) -> FileState:
+        """A file."""
+        with self._database.reading() as connection:
+            return _file(_file_row(connection, file_id))
+
+    def files(self, *, purpose: str = "fine-tune") -> list[FileState]:
+        """All files of a purpose, the newest first."""
+        with self._database.reading() as connection:
+            found = connection.execute("SELECT * FROM files WHERE purpose = ? ORDER BY rowid DESC", (purpose,))
+            return [_file(row) for row in found.fetchall()]
+
     def file_path(self, file_id: str) -> Path:
         """Where a file's bytes lie."""
         with self._database.reading() as connection:
-            row = connection.execute("SELECT sha256 FROM files WHERE id = ?", (file_id,)).fetchone()
-        if row is None:
-            raise BackendError(f"the engine has no file {file_id!r}. Ids come from `upload` or a job's result_files.")
-        return self.home.blob(row["sha256"])
+            return self.home.blob(_file_row(connection, file_id)["sha256"])
+
+    def delete_file(self, file_id: str) -> None:
+        """Forget a file, and delete its bytes unless another file has the same."""
+        with self._database.transaction() as connection:
+            sha256 = _file_row(connection, file_id)["sha256"]
+            connection.execute("DELETE FROM files WHERE id = ?", (file_id,))
+            shared = connection.execute("SELECT 1 FROM files WHERE sha256 = ?", (sha256,)).fetchone()
+            if shared is None:  # within the transaction, so that nobody stores the same bytes meanwhile
+                with self.home.writing(self.home.blob(sha256)):
+                    self.home.blob(sha256).unlink(missing_ok=True)
 
     # jobs
 
@@ -106,6 +123,14 @@ class Store:
         """All jobs, the newest first."""
         with self._database.reading() as connection:
             rows = connection.execute("SELECT * FROM jobs ORDER BY rowid DESC").fetchall()
+        return [_state(row) for row in rows]
+
+    def started(self, token: str) -> list[JobState]:
+        """The jobs whose specification has this token, the oldest first."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT * FROM jobs WHERE json_extract(spec, '$.token') = ? ORDER BY rowid", (token,)
+            ).fetchall()
         return [_state(row) for row in rows]
 
     def spec(self, job_id: str) -> bytes:
@@ -395,7 +420,23 @@ def _checkpoint(row: sqlite3.Row) -> Checkpoint:
     )
 
 
+def _file_row(connection: sqlite3.Connection, file_id: str) -> sqlite3.Row:
+    row: sqlite3.Row | None = connection.execute("SELECT * FROM files WHERE id = ?", (file_id,)).fetchone()
+    if row is None:
+        raise UnknownFileError(
+            f"the engine has no file {file_id!r}. Ids come from `upload` or a job's result_files.", file_id=file_id
+        )
+    return row
+
+
+def _file(row: sqlite3.Row) -> FileState:
+    return FileState(
+        id=row["id"], filename=row["filename"], size_bytes=row["bytes"], created_at=_moment(row["created_at"])
+    )
+
+
 def _state(row: sqlite3.Row) -> JobState:
+    spec = orjson.loads(row["spec"])
     fault = JobFault(code=row["error_code"], message=row["error_message"]) if row["error_code"] else None
     return JobState(
         id=row["id"],
@@ -410,4 +451,7 @@ def _state(row: sqlite3.Row) -> JobState:
         total_steps=row["total_steps"],
         seconds_left=row["seconds_left"],
         result_files=() if row["result_file"] is None else (row["result_file"],),
+        training_file=spec.get("training_file"),
+        validation_file=spec.get("validation_file"),
+        metadata=spec.get("metadata") or {},
     )

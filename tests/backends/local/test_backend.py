@@ -23,6 +23,7 @@ from finetune_kit.errors import (
     UnknownModelError,
     WeightsError,
 )
+from finetune_kit.uploads import SpooledFile
 from tests.backends.local.runs import colours, run_python
 
 EPOCHS = 5
@@ -331,7 +332,7 @@ def test_a_spec_is_started_without_the_chain(backend: LocalBackend) -> None:
     lines = [b'{"prompt": "a ->", "completion": " b\\n"}'] * 12
     resolved = backend.resolve("davinci")
     card = ModelCard(base=resolved.model, requested_model="davinci", kind="completion")
-    file = backend.upload(lines, filename="training.jsonl")
+    file = backend.upload(SpooledFile.of(lines, filename="training.jsonl")).id
     job = FineTuneJob(backend.start(JobSpec(model=resolved, training_file=file, card=card)), backend)
     assert job.wait().state.fine_tuned_model
     assert job.results().validations == ()

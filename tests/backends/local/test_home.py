@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from finetune_kit.backends.local.home import Home, storage_error
+from finetune_kit._home import storage_error
+from finetune_kit.backends.local.home import Home
 from finetune_kit.backends.local.store import Store
 from finetune_kit.errors import StorageError, WeightsError
 

@@ -58,7 +58,7 @@ def run(store: Store, job_id: str) -> None:
 
 
 def test_a_file_lies_under_the_hash_of_its_bytes_and_once(store: Store) -> None:
-    first, second = (store.add_file([b"one", b"two"], filename="a.jsonl") for _ in range(2))
+    first, second = (store.add_file([b"one\n", b"two\n"], filename="a.jsonl") for _ in range(2))
     path = store.file_path(first)
     assert first != second
     assert path == store.file_path(second)
