@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal
 
 from finetune_kit.backends.local.models import Loaded
@@ -86,6 +87,7 @@ class _Decoding:
         model, device = self.loaded.model, self.loaded.device
         tokens, mask = _left_padded(self.prompts, device)
         cache = DynamicCache(config=model.config)
+        with_cache: dict[str, Any] = {_cache_argument(model): cache}
         positions = (mask.cumsum(-1) - 1).clamp(min=0)
         active = list(range(len(self.prompts)))
         for _ in range(min(self.sampling.max_tokens, self.loaded.context_tokens - tokens.shape[1])):
@@ -93,9 +95,9 @@ class _Decoding:
                 input_ids=tokens,
                 attention_mask=mask,
                 position_ids=positions,
-                past_key_values=cache,
                 use_cache=True,
                 logits_to_keep=1,
+                **with_cache,
             )
             rows = out.logits[:, -1].float().cpu()
             chosen = [self._choose(index, row) for index, row in zip(active, rows, strict=True)]
@@ -154,6 +156,12 @@ class _Decoding:
             prompt_tokens=len(self.prompts[index]),
             completion_tokens=len(self.written[index]),
         )
+
+
+def _cache_argument(model: Any) -> str:
+    """`past_key_values` until transformers renamed it, at some architectures before others."""
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model  # an adapter's wrapper tells nothing
+    return "cache" if "cache" in signature(base.forward).parameters else "past_key_values"
 
 
 def _left_padded(prompts: Sequence[Sequence[int]], device: Any) -> tuple[torch.Tensor, torch.Tensor]:

@@ -18,6 +18,8 @@ TEXTS = ["a", "Where is my parcel?", "今天晚上吃什么好呢?", "x y z " * 
 GREEDY = Sampling(max_tokens=12)
 WARM = Sampling(max_tokens=12, temperature=1.0, seed=7)
 
+pytestmark = pytest.mark.filterwarnings("error::FutureWarning")  # what transformers is about to drop
+
 
 @pytest.fixture(scope="module")
 def loaded(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Loaded:
