@@ -3,57 +3,48 @@
 from __future__ import annotations
 
 import os
-import warnings
 from array import array
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property
 from itertools import compress
-from typing import Any, Self, cast, overload
+from typing import Any, Self, overload
 
-from finetune_kit._arguments import checked_seed, string, whole_number
+from finetune_kit._arguments import string, whole_number
 from finetune_kit._constructors import Constructors
-from finetune_kit._limits import checked_hyperparameters, checked_suffix
 from finetune_kit._quoting import counted
 from finetune_kit._user_code import name_of
-from finetune_kit.backends import Backend, JobSpec, connect
-from finetune_kit.cards import ModelCard
-from finetune_kit.changes import ChangeLog, RuleCount, counts_of
+from finetune_kit.backends import Backend
+from finetune_kit.changes import ChangeLog, RuleCount
 from finetune_kit.conversions import Converted, to_chat, to_completion
-from finetune_kit.costs import CostEstimate, check_budget, checked_budget, estimate_cost
-from finetune_kit.counts import How, TokenCounts, count_tokens
-from finetune_kit.errors import ParameterError, ShutdownWarning
+from finetune_kit.costs import CostEstimate, estimate_cost
+from finetune_kit.counts import How, TokenCounts
+from finetune_kit.errors import ParameterError
 from finetune_kit.fixes import AnyFix, Cleaned, chosen
-from finetune_kit.formats import rendered_lines
-from finetune_kit.hosts import FINE_TUNED_PREFIX, Resolved, check_dates, file_rules
+from finetune_kit.hosts import file_rules
 from finetune_kit.job import FineTuneJob
 from finetune_kit.labels import closed_labels
 from finetune_kit.leaks import LeakReport, leak_report
-from finetune_kit.metering import Meter, meter
+from finetune_kit.metering import meter
 from finetune_kit.preview import Preview, preview
 from finetune_kit.readers import ReadResult
-from finetune_kit.records import CompletionExample, Example, Kind
+from finetune_kit.records import Example, Kind
 from finetune_kit.repeats import repeated_rows
 from finetune_kit.rows import Rows, Source
+from finetune_kit.sides import Side, Sides, completions
 from finetune_kit.sources import joined, noted, with_refused, without_refused
 from finetune_kit.splitters import EarlierSides, SplitIndices, Splitter
 from finetune_kit.templates import PromptTemplate
 from finetune_kit.tokens import TEXTS
+from finetune_kit.training import Wanted, as_rules, train
 from finetune_kit.transforms import concat_rows, filter_rows, map_rows, sample_rows
-from finetune_kit.uploads import SpooledFile
 from finetune_kit.validators import (
-    LEAK_CODES,
     AnyValidator,
-    MinimumExamples,
     Report,
-    TokenLimit,
     Validator,
-    check_disjoint,
-    check_labels,
     default_rules,
     essential_rules,
     installed_rules,
-    row_validator,
     validate,
 )
 from finetune_kit.writing import WrittenFile, write_refused, write_rows
@@ -261,7 +252,7 @@ class Dataset(Constructors):
         learn from it: some rules depend on them.
         """
         if validators is not None:
-            return validate(self._rows, _as_rules(validators), source=self._source)
+            return validate(self._rows, as_rules(validators), source=self._source)
         rules = (*default_rules(host, model=model, source=self._source), *installed_rules())
         return validate(self._rows, rules, source=self._source, host=host)
 
@@ -289,11 +280,11 @@ class Dataset(Constructors):
         found = meter(string("model", model), self.kind, host=host, backend=backend)
         if found.templated and template is None:
             template = self._template
-        return _counted(self, found, template, how)
+        return found.count(self._rows, template, how)
 
     @cached_property
     def _template(self) -> PromptTemplate:
-        return PromptTemplate.choose(example for example in self if isinstance(example, CompletionExample))
+        return PromptTemplate.choose(completions([self]))
 
     def split(
         self,
@@ -379,48 +370,20 @@ class Split:
         is said of the training set. With `validators` it is what `train` asks: the essential rules and yours.
         """
         if validators is not None:
-            return self._inspect((*essential_rules(host), *_as_rules(validators)))[0]
+            return self._sides.inspect((*essential_rules(host), *as_rules(validators)))[0]
         rules = (*default_rules(host, model=model, source=self.training.source), *installed_rules())
-        report = self._inspect(rules, held_out=[rule for rule in rules if isinstance(rule, Validator)])[0]
-        unseen = (issue for _, side in self._held_out for issue in check_labels(self.training.rows, side.rows))
-        return report.merge(Report.collect(unseen))
-
-    def _inspect(
-        self, rules: Sequence[AnyValidator], *, held_out: Sequence[AnyValidator] | None = None
-    ) -> tuple[Report, LeakReport | None]:
-        """The report, and how validation overlaps with training, found in the same look."""
-        for name, side in self._held_out:
-            if side.kind != self.training.kind:
-                raise ParameterError(
-                    f"the training set holds {self.training.kind} examples and the {name} set {side.kind} examples. "
-                    "Use one kind for both.",
-                    parameter=name,
-                )
-        report = self.training.validate(rules).named("training")
-        if held_out is None:
-            held_out = [rule for rule in rules if not isinstance(rule, MinimumExamples)]
-        leaks: LeakReport | None = None
-        for name, side in self._held_out:
-            shared = Report.collect(check_disjoint(self.training.rows, side.rows))
-            report = report.merge(side.validate(held_out).named(name)).merge(shared)
-            if name == "validation":
-                leaks = LeakReport.of_counts(
-                    {kind: shared.counts.get(code, 0) for kind, code in LEAK_CODES.items()},
-                    self.training.rows,
-                    side.rows,
-                )
-        return report, leaks
+        sides = self._sides
+        report = sides.inspect(rules, held_out=[rule for rule in rules if isinstance(rule, Validator)])[0]
+        return report.merge(sides.unseen_labels())
 
     @property
-    def _cleaning(self) -> list[RuleCount]:
-        """What was cleaned before the split, or side by side where there was none."""
-        sides = (self.training, *(side for _, side in self._held_out))
-        return [*self.cleaned, *(rule for side in sides for rule in side.changes.by_rule)]
-
-    @property
-    def _held_out(self) -> list[tuple[str, Dataset]]:
-        sides = (("validation", self.validation), ("test", self.test))
-        return [(name, side) for name, side in sides if side is not None]
+    def _sides(self) -> Sides:
+        sides = (("training", self.training), ("validation", self.validation), ("test", self.test))
+        there = [(name, side) for name, side in sides if side is not None]
+        training, *held_out = (Side(name, side.rows, side.source) for name, side in there)
+        # What was cleaned before the split, or side by side where there was none.
+        cleaning = (*self.cleaned, *(rule for _, side in there for rule in side.changes.by_rule))
+        return Sides(training, tuple(held_out), cleaning)
 
     def preview(
         self, n: int = 3, *, model: str | None = None, host: str | None = None, backend: Backend | None = None
@@ -430,7 +393,7 @@ class Split:
         Prompts and completions stand in the template that `train` would choose. With `model`, each of its tokens is
         told from the next, where its tokenizer is at hand.
         """
-        template = self._template(None)
+        template = self._sides.choose_template()
         found = None if model is None else meter(model, self.training.kind, host=host, backend=backend)
         return preview(
             self.training.rows,
@@ -462,7 +425,8 @@ class Split:
         newer prices, else what FINETUNE_KIT_HOSTS names.
         """
         found = meter(string("model", model), self.training.kind, host=host, backend=backend, hosts=hosts)
-        counts = _counted(self.training, found, self._template(None) if found.templated else None, how)
+        template = self._sides.choose_template() if found.templated else None
+        counts = found.count(self.training.rows, template, how)
         return estimate_cost(
             found.profile,
             found.model,
@@ -499,120 +463,18 @@ class Split:
         `BudgetError`, `ParameterError`, or what keeps the backend from working, such as `MissingExtraError`; nothing
         has been uploaded or started then. Warns with `ShutdownWarning` of a model that closes within 90 days.
         """
-        if self.training.kind == "preference":
-            raise ParameterError(
-                "these are preference pairs, and no backend here trains on them yet. Write them with Dataset.write for "
-                "a host that does (direct preference optimization), or train on the preferred answers as 'messages'.",
-                parameter="training",
-            )
-        place = connect(backend)
-        settings = checked_hyperparameters(
-            place.profile,
+        wanted = Wanted(
+            model=model,
+            validators=validators,
             n_epochs=n_epochs,
             batch_size=batch_size,
             learning_rate_multiplier=learning_rate_multiplier,
             prompt_loss_weight=prompt_loss_weight,
+            suffix=suffix,
+            seed=seed,
+            budget=budget,
         )
-        name = checked_suffix(place.profile, suffix)
-        chance = checked_seed(seed) or 0
-        resolved = place.resolve(string("model", model))
-        earlier = self._earlier(place, resolved)
-        base = earlier.base if earlier is not None else resolved.model
-        limit = None if budget is None else checked_budget(budget)
-        for warning in check_dates(place.profile, base):
-            warnings.warn(ShutdownWarning(warning, model=base), stacklevel=2)
-        template = self._template(earlier)
-        checks = (
-            *essential_rules(place.profile),
-            *_as_rules(validators),
-            *_template_rules(earlier),
-            *self._length_rules(place, base, template),
-        )
-        report, leaks = self._inspect(checks)
-        report.raise_if_errors()
-        if limit is not None:
-            self._check_budget(place, base, template, settings.n_epochs, limit)
-        place.preflight(resolved)
-        card = ModelCard(
-            base=base,
-            requested_model=model,
-            backend=place.profile.name,
-            kind=self.training.kind,
-            template=template,
-            labels=self.training.labels,
-            hyperparameters=settings,
-            seed=chance,
-            leak_report=leaks.summary() if leaks is not None else "",
-            cleaning=dict(counts_of(self._cleaning)),
-        )
-        spec = JobSpec(
-            model=resolved,
-            training_file=_upload(place, self.training, template, "training.jsonl"),
-            validation_file=None
-            if self.validation is None
-            else _upload(place, self.validation, template, "validation.jsonl"),
-            hyperparameters=settings,
-            suffix=name,
-            seed=chance,
-            card=card,
-        )
-        return FineTuneJob(place.start(spec), place)
-
-    def _length_rules(self, place: Backend, base: str, template: PromptTemplate | None) -> Iterator[AnyValidator]:
-        """The limit of each example, counted as this backend counts; loaded when an example comes near it."""
-        rule = TokenLimit.of(place.profile, base)
-        if rule is not None:
-            tokens = cache(lambda: meter(base, self.training.kind, backend=place).tokens)
-            yield replace(rule, tokens=tokens, template=template)
-
-    def _check_budget(
-        self, place: Backend, base: str, template: PromptTemplate | None, n_epochs: int, budget: float
-    ) -> None:
-        """A sample first; where its interval leaves it open, in full."""
-        if place.profile.free_of_charge:
-            return
-        found = meter(base, self.training.kind, backend=place)
-        chosen_template = template if found.templated else None
-
-        def estimated(how: How) -> CostEstimate:
-            counts = _counted(self.training, found, chosen_template, how)
-            return estimate_cost(found.profile, found.model, counts, n_epochs=n_epochs)
-
-        estimate = estimated("auto")
-        total = estimate.total
-        if total is not None and total.low <= budget < total.high:
-            estimate = estimated("exact")
-        check_budget(estimate, budget)
-
-    def _earlier(self, place: Backend, resolved: Resolved) -> ModelCard | None:
-        """The card of the fine-tuned model that is trained further, if it is one."""
-        if not resolved.model.startswith(FINE_TUNED_PREFIX):
-            return None
-        earlier = place.card(resolved.model)
-        if earlier.kind != self.training.kind:
-            raise ParameterError(
-                f"{earlier.name} learned from {earlier.kind} examples; these are {self.training.kind} examples. "
-                "Convert them, or start from a base model.",
-                parameter="model",
-            )
-        return earlier
-
-    def _template(self, earlier: ModelCard | None) -> PromptTemplate | None:
-        """Chosen over all sides, so that none can hold it unnoticed; a model that is trained further keeps its own."""
-        if self.training.kind != "completion":
-            return None
-        if earlier is not None:
-            return earlier.template
-        sides = (self.training, *(side for _, side in self._held_out))
-        return PromptTemplate.choose(
-            example for side in sides for example in side if isinstance(example, CompletionExample)
-        )
-
-
-def _upload(place: Backend, data: Dataset, template: PromptTemplate | None, filename: str) -> str:
-    mark = place.profile.byte_order_mark
-    with SpooledFile.of(rendered_lines(data.rows, template), filename=filename, byte_order_mark=mark) as file:
-        return place.upload(file).id
+        return train(self._sides, wanted, backend=backend)
 
 
 def _codes(report: object) -> Collection[str] | None:
@@ -622,32 +484,3 @@ def _codes(report: object) -> Collection[str] | None:
             parameter="report",
         )
     return None if report is None else report.counts
-
-
-def _counted(data: Dataset, found: Meter, template: PromptTemplate | None, how: How) -> TokenCounts:
-    return count_tokens(
-        data.rows,
-        found.tokens,
-        host=found.profile.name,
-        model=found.model,
-        template=template if found.templated else None,
-        limit=None if found.facts is None else found.facts.training_context_tokens,
-        how=how,
-        notes=found.notes,
-    )
-
-
-def _as_rules(validators: object) -> tuple[AnyValidator, ...]:
-    if validators is None:
-        return ()
-    # Most people run no type checker, and a single rule is easily passed as it is.
-    if not isinstance(validators, Iterable):
-        raise ParameterError(f"{validators!r} is not a list of rules. Put it into one.", parameter="validators")
-    return tuple(cast("Iterable[AnyValidator]", validators))
-
-
-def _template_rules(earlier: ModelCard | None) -> Iterator[AnyValidator]:
-    """The data must fit the template that a model already has."""
-    if earlier is not None and earlier.template is not None:
-        hint = "Change the text, or start from a base model: then a template is chosen that fits."
-        yield row_validator("template", hint=hint)(earlier.template.misfit)

@@ -7,9 +7,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from finetune_kit.backends import Backend, CountsTokens, LocalBackend
+from finetune_kit.counts import How, TokenCounts, count_tokens
 from finetune_kit.errors import MissingExtraError, UnknownModelError, WeightsError
 from finetune_kit.hosts import FINE_TUNED_PREFIX, HostProfile, ModelFacts, host_profile, host_profiles
 from finetune_kit.records import Kind
+from finetune_kit.rows import Rows
+from finetune_kit.templates import PromptTemplate
 from finetune_kit.tokens import ExampleTokens, HostedTokens, encoding_of, tokenizer
 
 _LOCAL = "local"
@@ -29,6 +32,19 @@ class Meter:
     """Whether prompts and completions are written by a template, not as a conversation."""
     notes: tuple[str, ...] = ()
     """What was assumed, in sentences."""
+
+    def count(self, rows: Rows, template: PromptTemplate | None, how: How) -> TokenCounts:
+        """The tokens of these rows, in `template` where it applies."""
+        return count_tokens(
+            rows,
+            self.tokens,
+            host=self.profile.name,
+            model=self.model,
+            template=template if self.templated else None,
+            limit=None if self.facts is None else self.facts.training_context_tokens,
+            how=how,
+            notes=self.notes,
+        )
 
 
 def meter(
