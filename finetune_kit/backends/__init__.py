@@ -10,10 +10,13 @@ from finetune_kit.backends.protocol import (
     FileState,
     Generation,
     JobFault,
+    JobPage,
     JobSpec,
     JobState,
+    ListsJobs,
     PartJournal,
     Sampling,
+    TellsTime,
 )
 
 __all__ = [
@@ -24,10 +27,13 @@ __all__ = [
     "FileState",
     "Generation",
     "JobFault",
+    "JobPage",
     "JobSpec",
     "JobState",
+    "ListsJobs",
     "LocalBackend",
     "PartJournal",
     "Sampling",
+    "TellsTime",
     "connect",
 ]

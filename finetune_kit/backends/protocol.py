@@ -113,6 +113,15 @@ class JobState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JobPage:
+    """As many jobs as one request gives."""
+
+    jobs: tuple[JobState, ...]
+    more: bool
+    """Whether older ones stand behind them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """Something that happened to a job."""
 
@@ -242,7 +251,7 @@ class Backend(Protocol):
         ...
 
     def events(self, job_id: str, *, after: str | None = None) -> list[Event]:
-        """A job's events, the oldest first, from behind the event with the id `after`."""
+        """A job's events, the oldest first, from behind the event with the id `after`; all where that is gone."""
         ...
 
     def checkpoints(self, job_id: str) -> list[Checkpoint]:
@@ -291,4 +300,22 @@ class CountsTokens(Protocol):
 
         `MissingExtraError` or `WeightsError` where what it takes is not on this machine.
         """
+        ...
+
+
+@runtime_checkable
+class ListsJobs(Protocol):
+    """What a backend may offer besides: its jobs page by page, so that one request tells of many that are followed."""
+
+    def job_page(self, *, after: str | None = None, limit: int = 100) -> JobPage:
+        """At most `limit` jobs, the newest first, from behind the job with the id `after`; asks the host once."""
+        ...
+
+
+@runtime_checkable
+class TellsTime(Protocol):
+    """What a backend may offer besides: the host's clock, which may differ from this machine's."""
+
+    def host_time(self) -> datetime | None:
+        """What the host's clock shows now, after the answers it gave so far; None where they did not tell."""
         ...
