@@ -22,7 +22,8 @@ class MemoryBackend:
     """A backend for tests: it learns examples by heart, answers with the nearest one, and vanishes with the object.
 
     A job moves on by one status each time it is looked at: queued, validating_files, running, succeeded. With
-    `advance_on_look=False` only `advance` moves it.
+    `advance_on_look=False` only `advance` moves it. With an `account`, what is started here is remembered on this
+    machine as the jobs of a host are.
 
     >>> from finetune_kit import Dataset
     >>> split = Dataset.from_records([(f"Where is parcel {n}?", "track") for n in range(20)]).split(0.8)
@@ -30,8 +31,8 @@ class MemoryBackend:
     'track'
     """
 
-    def __init__(self, *, advance_on_look: bool = True) -> None:
-        self._advance_on_look = advance_on_look
+    def __init__(self, *, advance_on_look: bool = True, account: str | None = None) -> None:
+        self._advance_on_look, self._account = advance_on_look, account
         self._shelf = MemoryShelf()
         self._jobs: dict[str, MemoryJob] = {}
 
@@ -48,9 +49,9 @@ class MemoryBackend:
         return job.state
 
     @property
-    def account(self) -> None:
-        """Nobody's: all is gone with the object."""
-        return
+    def account(self) -> str | None:
+        """Nobody's by default: all is gone with the object."""
+        return self._account
 
     @property
     def profile(self) -> HostProfile:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import orjson
 
-from finetune_kit.backends.local.database import Database
+from finetune_kit.backends.local.database import open_database
 from finetune_kit.backends.local.home import Home
 from finetune_kit.backends.protocol import TERMINAL, Checkpoint, Event, FileState, JobFault, JobState
 from finetune_kit.errors import JobNotFoundError, UnknownFileError
@@ -45,7 +45,7 @@ class Store:
 
     def __init__(self, home: Home) -> None:
         self.home = home
-        self._database = Database(home)
+        self._database = open_database(home)
 
     # files
 

@@ -1,0 +1,92 @@
+"""What the ledger is told of a backend's jobs and files: a job goes on even where that cannot be written down."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from finetune_kit.backends import Backend, JobState
+from finetune_kit.backends.protocol import TERMINAL
+from finetune_kit.errors import JobNotFinishedError, StorageError, UnknownFileError
+from finetune_kit.ledger import Ledger, Place
+
+_log = logging.getLogger("finetune_kit")
+
+
+def place_of(backend: Backend) -> Place | None:
+    """Where its files and jobs belong, or None where nothing need be remembered."""
+    account = backend.account
+    if account is None:
+        return None
+    profile = backend.profile
+    return Place(host=profile.name, account=account, address=profile.base_url or "")
+
+
+def saw(backend: Backend, state: JobState, *, told_end: bool = True) -> None:
+    """Remember how a job is: to be called when something has changed.
+
+    Where it has ended, whoever called is taken to know it now: the same training is a new one from then on. With
+    `told_end` false, nobody has been told yet.
+    """
+
+    def write(ledger: Ledger, place: Place) -> None:
+        ledger.intents.saw(place, state.id, status=state.status, fine_tuned_model=state.fine_tuned_model)
+        if state.finished and told_end:
+            ledger.intents.end_seen(place, state.id)
+
+    _write(backend, write)
+
+
+def let_go(backend: Backend, job_id: str) -> None:
+    """Remember that somebody has given a job up, by cancelling it: the same training is then a new one."""
+    _write(backend, lambda ledger, place: ledger.intents.end_seen(place, job_id))
+
+
+def told(backend: Backend, job_id: str, *, event_id: str) -> None:
+    """Remember the last event that somebody was told of."""
+    _write(backend, lambda ledger, place: ledger.intents.told(place, job_id, event_id=event_id))
+
+
+def last_told(backend: Backend, job_id: str) -> str | None:
+    """The last event that somebody on this machine was told of, if it started the job."""
+    place = place_of(backend)
+    intent = None if place is None else Ledger().intents.of_job(place, job_id)
+    return None if intent is None else intent.event_cursor
+
+
+def delete_files(backend: Backend, state: JobState) -> tuple[str, ...]:
+    """Delete the files that a finished job was trained on; the ids of those that are gone.
+
+    One that an unfinished job of this machine reads as well is kept. `JobNotFinishedError` before the end.
+    """
+    if not state.finished:
+        raise JobNotFinishedError(
+            f"{state.id} is {state.status!r} and may still read its files. wait() for it, or cancel() it first.",
+            job_id=state.id,
+        )
+    place = place_of(backend)
+    ledger = None if place is None else Ledger()
+    gone: list[str] = []
+    for file_id in dict.fromkeys(filter(None, (state.training_file, state.validation_file))):
+        if ledger is not None and place is not None:
+            readers = ledger.intents.unfinished_with(place, file_id, ended=TERMINAL)
+            if any(reader.job_id != state.id for reader in readers):
+                _log.warning("%s is kept: another job that has not ended reads it too.", file_id)
+                continue
+            ledger.uploads.forget_file(place, file_id)  # first: what is at the host unknown is never re-used
+        try:
+            backend.delete_file(file_id)
+        except UnknownFileError:
+            continue
+        gone.append(file_id)
+    return tuple(gone)
+
+
+def _write(backend: Backend, write: Callable[[Ledger, Place], None]) -> None:
+    place = place_of(backend)
+    if place is None:
+        return
+    try:
+        write(Ledger(), place)
+    except StorageError as error:
+        _log.warning("The job goes on, but what was seen of it is not written down: %s", error)
