@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from finetune_kit.backends import Backend, CountsTokens, LocalBackend
 from finetune_kit.counts import How, TokenCounts, count_tokens
 from finetune_kit.errors import MissingExtraError, UnknownModelError, WeightsError
-from finetune_kit.hosts import FINE_TUNED_PREFIX, HostProfile, ModelFacts, host_profile, host_profiles
+from finetune_kit.hosts import HostProfile, ModelFacts, host_profile, host_profiles
 from finetune_kit.records import Kind
 from finetune_kit.rows import Rows
 from finetune_kit.templates import PromptTemplate
@@ -60,9 +60,8 @@ def meter(
     `host` is a profile's name; by default the first that knows the model, in the order of `finetune_kit.models()`.
     """
     if backend is not None:
-        profile, name = backend.profile, backend.resolve(model).model
-        if name.startswith(FINE_TUNED_PREFIX):
-            name = backend.card(name).base
+        profile, resolved = backend.profile, backend.resolve(model)
+        name = resolved.base or resolved.model
         notes: tuple[str, ...] = ()
     else:
         profile, name, notes = _found(model, host, hosts)
@@ -84,23 +83,27 @@ def meter(
 def _found(
     model: str, host: str | None, hosts: str | os.PathLike[str] | None
 ) -> tuple[HostProfile, str, tuple[str, ...]]:
-    # A fine-tuned model's name holds its base: ft:BASE:organisation:suffix:id.
-    base = model.split(":")[1] if model.startswith(FINE_TUNED_PREFIX) and model.count(":") > 1 else model
     if host is not None:
-        profile = host_profile(host, hosts=hosts)
-        resolved = profile.resolve(base)
-        return profile, resolved.model, (resolved.note,) if resolved.note else ()
+        return _on(host_profile(host, hosts=hosts), model)
     profiles = host_profiles(hosts)
     for profile in profiles.values():
-        if profile.knows(base):
-            resolved = profile.resolve(base)
-            return profile, resolved.model, (resolved.note,) if resolved.note else ()
+        if profile.knows(profile.fine_tuned_base(model) or model):
+            return _on(profile, model)
     raise UnknownModelError(
         f"no host on file knows the model {model!r}. finetune_kit.models() lists those that are; tell of others in a "
         "file of your own, named by hosts= or the environment variable FINETUNE_KIT_HOSTS.",
         model=model,
         known=tuple(name for profile in profiles.values() for name in (*profile.models, *profile.aliases)),
     )
+
+
+def _on(profile: HostProfile, model: str) -> tuple[HostProfile, str, tuple[str, ...]]:
+    """The base model by name; one that is closed stays what it is, with the prices that it had."""
+    base = profile.fine_tuned_base(model) or model
+    if base in profile.models:
+        return profile, base, ()
+    resolved = profile.resolve(base)
+    return profile, resolved.model, (resolved.note,) if resolved.note else ()
 
 
 def _tokens(

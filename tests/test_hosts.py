@@ -32,7 +32,8 @@ def test_a_stand_in_says_so() -> None:
 def test_every_alias_of_a_shipped_profile_leads_to_a_model_of_it(name: str) -> None:
     profile = host_profile(name)
     assert set(profile.aliases.values()) <= profile.models.keys()
-    assert not profile.aliases.keys() & profile.models.keys()
+    both = profile.aliases.keys() & profile.models.keys()
+    assert {profile.models[model].state(profile.as_of) for model in both} <= {"closed"}, "open models need no stand-in"
     assert profile.knows("davinci") == (name in ("openai", "azure", "local"))
 
 
@@ -60,7 +61,9 @@ def test_an_unknown_name_is_told_with_what_there_is_and_what_is_near() -> None:
 
 @pytest.mark.parametrize("name", ["nowhere", "", "../local", "local.json"])
 def test_an_unknown_host_is_told_with_those_there_are(name: str) -> None:
-    with pytest.raises(ParameterError, match="there are openai, azure, nebius, crusoe, together, local"):
+    with pytest.raises(
+        ParameterError, match="there are openai, azure, nebius, crusoe, bedrock, litellm, generic, together, local"
+    ):
         host_profile(name)
 
 
@@ -150,6 +153,8 @@ def test_a_host_of_ones_own_is_known_everywhere(tmp_path: Path) -> None:
         ('{"openai": {"models": {"davinci": {"shuts_down": "soon"}}}}', "openai.models.davinci.shuts_down: .*date"),
         ('{"mine": {}}', "mine.source: Field required"),
         ('{"openai": {"name": "other"}}', "calls itself 'other'"),
+        ('{"openai": {"fine_tuned_pattern": "("}}', "fine_tuned_pattern: .*no regular expression"),
+        ('{"openai": {"fine_tuned_pattern": "ft:.*"}}', r"fine_tuned_pattern: .*with a group \(\?P<base>"),
     ],
 )
 def test_a_faulty_file_is_told_with_the_place_of_the_fault(tmp_path: Path, text: str, message: str) -> None:
@@ -196,7 +201,7 @@ def test_the_table_is_aligned_and_tells_its_age() -> None:
 def test_all_hosts_stand_in_one_table_and_those_without_models_are_named() -> None:
     table = finetune_kit.models(on=date(2026, 11, 24))
     assert {row.host for row in table} == {"openai", "azure", "local"}
-    assert "No models are on file for nebius, crusoe, together." in str(table)
+    assert "No models are on file for nebius, crusoe, bedrock, litellm, generic, together." in str(table)
     assert str(table[:0]).splitlines()[0].startswith("host")
     with pytest.raises(ParameterError, match=r"give a datetime\.date"):
         finetune_kit.models(on="2026-11-24")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

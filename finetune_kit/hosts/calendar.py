@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import TYPE_CHECKING
 
+from finetune_kit._clock import clock
 from finetune_kit.errors import ModelClosedError
-from finetune_kit.hosts.profile import HostProfile
+
+if TYPE_CHECKING:  # a profile asks for the day
+    from finetune_kit.hosts.profile import HostProfile
 
 DAYS_OF_WARNING = 90
 
 
 def today() -> date:
     """This machine's date; the one place that asks for it."""
-    return date.today()  # noqa: DTZ011 - a host's last day is told without a time zone
+    return date.fromtimestamp(clock().now())  # noqa: DTZ012 - a host's last day is told without a time zone
 
 
 def check_dates(profile: HostProfile, model: str, *, on: date | None = None) -> tuple[str, ...]:

@@ -1,33 +1,45 @@
-"""Host profiles from the package's data files, with the user's own file laid over them."""
+"""Host profiles from the package's data files, with those of plug-ins and the user's own file laid over them."""
 
 from __future__ import annotations
 
 import os
+import sys
+import warnings
 from functools import cache, lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import orjson
 from pydantic import ValidationError
 
 from finetune_kit.errors import FormatError, ParameterError, SourceNotFoundError
+from finetune_kit.hosts.plugins import installed_hosts, origin_of
 from finetune_kit.hosts.profile import FileRules, HostProfile
 
 ENVIRONMENT_VARIABLE = "FINETUNE_KIT_HOSTS"
 
-SHIPPED = ("openai", "azure", "nebius", "crusoe", "together", "local")
+SHIPPED = ("openai", "azure", "nebius", "crusoe", "bedrock", "litellm", "generic", "together", "local")
 """In the order in which a model's name is looked up."""
 _PACKAGE = "finetune_kit.hosts"
 _FAULTS_SHOWN = 5
 
+_Facts: TypeAlias = dict[str, Any]
+_OwnFile: TypeAlias = tuple[Path, int, int]
+
 
 def host_profile(name: str, *, hosts: str | os.PathLike[str] | None = None) -> HostProfile:
-    """The profile of the host `name`; `hosts` is a file of the user's own, else what FINETUNE_KIT_HOSTS names."""
-    profiles = host_profiles(hosts)
+    """The profile of the host `name`; `hosts` is a file of the user's own, else what FINETUNE_KIT_HOSTS names.
+
+    `FormatError` where a plug-in brings the host along and is broken.
+    """
+    profiles = _all_profiles(hosts)
     if name not in profiles:
         raise ParameterError(f"host={name!r} is not known; there are {', '.join(profiles)}.", parameter="host")
-    return profiles[name]
+    found = profiles[name]
+    if isinstance(found, FormatError):
+        raise found
+    return found
 
 
 def file_rules(name: str) -> FileRules:
@@ -39,25 +51,69 @@ def host_profiles(hosts: str | os.PathLike[str] | None = None) -> dict[str, Host
     """All profiles by name.
 
     The user's file is JSON: `{"openai": {"models": {"gpt-4.1": {"prices": {"training": 20}}}}}`. What it says replaces
-    what the package ships, key by key; a host of another name must be told in full.
+    what a plug-in says, and that replaces what the package ships, key by key; a host of another name must be told in
+    full. A broken plug-in is a warning, and its host is left out.
     """
+    sound: dict[str, HostProfile] = {}
+    for name, found in _all_profiles(hosts).items():
+        if isinstance(found, FormatError):
+            warnings.warn(str(found), stacklevel=2)
+        else:
+            sound[name] = found
+    return sound
+
+
+def _all_profiles(hosts: str | os.PathLike[str] | None) -> dict[str, HostProfile | FormatError]:
     chosen = hosts if hosts is not None else os.environ.get(ENVIRONMENT_VARIABLE) or None
-    if chosen is None:
-        return {name: _shipped(name) for name in SHIPPED}
+    # Packages are looked for again where others could have come in.
+    return _profiles(None if chosen is None else _own_file(chosen, given=hosts is not None), tuple(sys.path))
+
+
+def _own_file(chosen: str | os.PathLike[str], *, given: bool) -> _OwnFile:
     path = Path(chosen).expanduser()
     try:
         state = path.stat()
     except OSError as error:
-        where = "hosts=" if hosts is not None else f"the environment variable {ENVIRONMENT_VARIABLE}"
+        where = "hosts=" if given else f"the environment variable {ENVIRONMENT_VARIABLE}"
         raise SourceNotFoundError(
             f"{path}: the file of host profiles named by {where} cannot be read: {error.strerror}.", path=path
         ) from error
-    return dict(_overlaid(path, state.st_mtime_ns, state.st_size))
+    return path, state.st_mtime_ns, state.st_size
+
+
+@lru_cache(maxsize=8)
+def _profiles(own: _OwnFile | None, import_path: tuple[str, ...]) -> dict[str, HostProfile | FormatError]:
+    layers, profiles = _installed(import_path)
+    if own is None:
+        return profiles
+    path, profiles = own[0], dict(profiles)
+    for name, told in _read(path).items():
+        profiles[name] = _profile(name, _merged(layers.get(name, {"name": name}), told), f"{path}", path)
+    return profiles
+
+
+@lru_cache(maxsize=2)
+def _installed(_import_path: tuple[str, ...]) -> tuple[dict[str, _Facts], dict[str, HostProfile | FormatError]]:
+    """What is shipped and what plug-ins say, as facts and as profiles."""
+    facts = {name: _raw(name) for name in SHIPPED}
+    profiles: dict[str, HostProfile | FormatError] = {name: _shipped(name) for name in SHIPPED}
+    for name, told in installed_hosts().items():
+        if isinstance(told, FormatError):
+            profiles[name] = told
+            continue
+        merged = _merged(facts.get(name, {"name": name}), told)
+        try:
+            profiles[name] = _profile(name, merged, origin_of(name), None)
+        except FormatError as error:
+            profiles[name] = error
+        else:
+            facts[name] = merged
+    return facts, profiles
 
 
 @cache
-def _raw(name: str) -> dict[str, Any]:
-    return cast("dict[str, Any]", orjson.loads((files(_PACKAGE) / f"{name}.json").read_bytes()))
+def _raw(name: str) -> _Facts:
+    return cast("_Facts", orjson.loads((files(_PACKAGE) / f"{name}.json").read_bytes()))
 
 
 @cache
@@ -65,23 +121,17 @@ def _shipped(name: str) -> HostProfile:
     return HostProfile.model_validate(_raw(name))
 
 
-@lru_cache(maxsize=8)
-def _overlaid(path: Path, _changed: int, _size: int) -> dict[str, HostProfile]:
-    profiles = {name: _shipped(name) for name in SHIPPED}
-    for name, told in _read(path).items():
-        base = _raw(name) if name in SHIPPED else {"name": name}
-        try:
-            profiles[name] = HostProfile.model_validate(_merged(base, told))
-        except ValidationError as error:
-            raise FormatError(f"{path}: {_faults(name, error)}", path=path) from error
-        if profiles[name].name != name:
-            raise FormatError(
-                f"{path}: the host {name!r} calls itself {profiles[name].name!r}. Leave `name` out.", path=path
-            )
-    return profiles
+def _profile(name: str, facts: _Facts, origin: str, path: Path | None) -> HostProfile:
+    try:
+        profile = HostProfile.model_validate(facts)
+    except ValidationError as error:
+        raise FormatError(f"{origin}: {_faults(name, error)}", path=path) from error
+    if profile.name != name:
+        raise FormatError(f"{origin}: the host {name!r} calls itself {profile.name!r}. Leave `name` out.", path=path)
+    return profile
 
 
-def _read(path: Path) -> dict[str, dict[str, Any]]:
+def _read(path: Path) -> dict[str, _Facts]:
     try:
         read: object = orjson.loads(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
     except OSError as error:
@@ -99,7 +149,7 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
     return told
 
 
-def _merged(base: dict[str, Any], told: dict[str, Any]) -> dict[str, Any]:
+def _merged(base: _Facts, told: _Facts) -> _Facts:
     """Objects key by key, everything else replaced."""
     both = dict(base)
     for key, value in told.items():

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from difflib import get_close_matches
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
 from finetune_kit.errors import UnknownModelError
+from finetune_kit.hosts.calendar import today
 from finetune_kit.records import Kind
 
 Method: TypeAlias = Literal["supervised", "dpo", "reinforcement"]
@@ -16,6 +18,16 @@ State: TypeAlias = Literal["trainable", "inference only", "closed"]
 
 _Dollars: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _Count: TypeAlias = Annotated[int, Field(ge=1)]
+
+
+def _names_a_base(pattern: str) -> str:
+    try:
+        groups = re.compile(pattern).groupindex
+    except re.error as error:
+        raise ValueError(f"no regular expression: {error}") from error
+    if "base" not in groups:
+        raise ValueError("a regular expression with a group (?P<base>...) is wanted")
+    return pattern
 
 
 class _Data(BaseModel):
@@ -123,7 +135,7 @@ class HostProfile(FileRules):
     """Base models that can be fine-tuned there, or could."""
     any_model: bool = False
     """Whether a model that this file does not name is passed on to the host, which then decides."""
-    fine_tuned_pattern: str | None = None
+    fine_tuned_pattern: Annotated[str, AfterValidator(_names_a_base)] | None = None
     """A regular expression for the names of models fine-tuned there; its group `base` is the base model's name."""
     keys: tuple[str, ...] = ()
     """Environment variables that may hold the API key, the first that is set wins."""
@@ -164,18 +176,38 @@ class HostProfile(FileRules):
     """Names that cannot exist there, and the model that stands in for each."""
     alias_note: str = ""
 
-    def resolve(self, model: str) -> Resolved:
-        """The base model behind `model`, or `UnknownModelError` that says which there are."""
-        if model in self.models:
-            return Resolved(requested=model, model=model)
-        if model in self.aliases:
-            stand_in = self.aliases[model]
-            if stand_in.startswith(model):
-                note = f"{model!r} on {self.name!r} is {stand_in!r}. {self.alias_note}"
-            else:
-                note = f"{model!r} does not exist on {self.name!r}: {stand_in!r} stands in for it. {self.alias_note}"
-            return Resolved(requested=model, model=stand_in, note=note.strip())
+    def resolve(self, model: str, *, on: date | None = None) -> Resolved:
+        """What `model` is on a day, by default today; `UnknownModelError` says which there are.
+
+        A base model, one fine-tuned there (by the pattern of its name), or a stand-in for a name that does not exist
+        there or is closed. Where `any_model` says so, an unknown name is left to the host.
+        """
+        facts, stand_in = self.models.get(model), self.aliases.get(model)
+        if stand_in is not None and (facts is None or facts.state(on or today()) != "trainable"):
+            return Resolved(requested=model, model=stand_in, note=self._stands_in(model, facts, stand_in))
+        base = "" if facts is not None else self.fine_tuned_base(model)
+        if facts is not None or base or self.any_model:
+            return Resolved(requested=model, model=model, base=base)
         raise self.unknown(model)
+
+    def fine_tuned_base(self, model: str) -> str:
+        """The base of a fine-tuned model, by its name; empty where it does not look like one of this host's."""
+        found = None if self.fine_tuned_pattern is None else re.fullmatch(self.fine_tuned_pattern, model)
+        return "" if found is None else found["base"]
+
+    def _stands_in(self, model: str, facts: ModelFacts | None, stand_in: str) -> str:
+        if stand_in.startswith(model):
+            told = f"{model!r} on {self.name!r} is {stand_in!r}, its dated version."
+        elif facts is None:
+            told = f"{model!r} does not exist on {self.name!r}: {stand_in!r} stands in for it."
+        else:
+            since = facts.training_ends or facts.shuts_down
+            told = (
+                f"{model!r} takes no training on {self.name!r} since {since}: {stand_in!r} stands in for it. "
+                f"Training costs {_price(self.models.get(stand_in))} for a million tokens; {model!r} cost "
+                f"{_price(facts)}."
+            )
+        return f"{told} {self.alias_note}".strip()
 
     def knows(self, model: str) -> bool:
         """Whether `model` means anything there."""
@@ -193,3 +225,9 @@ class HostProfile(FileRules):
             model=model,
             known=(*known, *self.aliases),
         )
+
+
+def _price(facts: ModelFacts | None) -> str:
+    """Of training, for a million tokens."""
+    price = None if facts is None or facts.prices is None else facts.prices.training
+    return "a price that is not on file" if price is None else f"${price:,.2f}"

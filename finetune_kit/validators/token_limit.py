@@ -100,7 +100,7 @@ def limiting_facts(
     if not isinstance(host, HostProfile):
         return None
     if model is not None:
-        name = host.aliases.get(model, model)
+        name = model if model in host.models else host.aliases.get(model, model)
         facts = host.models.get(name)
         return None if facts is None else LimitingFacts(host, facts, f"{name} on {host.name}")
     known = [facts for facts in _open(host.models.values(), host.as_of) if limit(facts) is not None]
