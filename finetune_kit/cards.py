@@ -36,6 +36,18 @@ class Hyperparameters(BaseModel):
     """Of direct preference optimization: how closely the model keeps to its base."""
 
 
+class ClassificationSettings(BaseModel):
+    """What is measured of a model that tells labels apart; see `finetune_kit.classification`."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    n_classes: int = 2
+    positive_class: str | None = None
+    """Of two classes, the one whose precision and recall are told; None where there are more."""
+    betas: tuple[float, ...] = ()
+    """For F-beta, of two classes."""
+
+
 class ModelCard(BaseModel):
     """A model's papers; `ModelClient` obeys them.
 
@@ -55,11 +67,15 @@ class ModelCard(BaseModel):
     kind: Kind
     template: PromptTemplate | None = None
     labels: tuple[str, ...] = ()
-    """The closed set of completions, where the training data looked like a classification."""
+    """The closed set of completions, where the training data looked like a classification, or were said to be one."""
+    classification: ClassificationSettings | None = None
+    """What `train` was asked to measure on the validation set; None where it was not."""
     training: DataFingerprint | None = None
     validation: DataFingerprint | None = None
     hyperparameters: Hyperparameters = Field(default_factory=Hyperparameters)
     method: Method = "supervised"
+    notes: tuple[str, ...] = ()
+    """What was done otherwise than asked for, in sentences: another model, another form of the examples."""
     seed: int = 0
     leak_report: str = ""
     """How training and validation data overlap, in words."""
