@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from finetune_kit.results import Results
     from finetune_kit.splitters import Splitter
     from finetune_kit.templates import PromptTemplate
+    from finetune_kit.together import follow, follow_async
     from finetune_kit.validators import Issue, Report, Severity, Validator, row_validator
     from finetune_kit.writing import WrittenFile
 
@@ -63,6 +64,8 @@ __all__ = [
     "connect",
     "errors",
     "evaluate",
+    "follow",
+    "follow_async",
     "models",
     "row_fix",
     "row_validator",
@@ -96,6 +99,8 @@ _MODULE_OF = {
     "connect": "backends",
     "errors": "errors",
     "evaluate": "evaluation",
+    "follow": "together",
+    "follow_async": "together",
     "models": "hosts",
     "row_fix": "fixes",
     "row_validator": "validators",

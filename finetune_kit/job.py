@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
-import time
-from collections.abc import Callable, Iterator
-from types import TracebackType
+from collections.abc import AsyncIterator, Callable, Iterator
 
+from finetune_kit import remembering
 from finetune_kit._arguments import number
+from finetune_kit._retry import QUESTIONS
 from finetune_kit.backends import Backend, Checkpoint, Event, JobState, connect
 from finetune_kit.cards import ModelCard
 from finetune_kit.client import ModelClient
@@ -18,11 +17,24 @@ from finetune_kit.errors import (
     JobCancelledError,
     JobFailedError,
     JobNotFinishedError,
-    WaitTimeoutError,
+)
+from finetune_kit.following import (
+    Desk,
+    Lost,
+    News,
+    OnNotice,
+    Patience,
+    Steps,
+    Watch,
+    Wishes,
+    detached,
+    drive,
+    drive_async,
+    steps,
 )
 from finetune_kit.results import Results
 
-FIRST_POLL_SECONDS, POLL_SECONDS = 0.05, 0.5
+STUCK_AFTER_SECONDS = 3600.0
 
 
 class FineTuneJob:
@@ -35,7 +47,7 @@ class FineTuneJob:
     def attach(cls, job_id: str, backend: Backend | None = None) -> FineTuneJob:
         """The job with this id, from another process or on another day; `JobNotFoundError` if there is none."""
         connected = connect(backend)
-        return cls(connected.job(job_id), connected)
+        return cls(QUESTIONS.call(lambda: connected.job(job_id)), connected)
 
     def __repr__(self) -> str:
         return f"<FineTuneJob {self.id}: {self._state.status}>"
@@ -54,6 +66,11 @@ class FineTuneJob:
         return self.refresh().state.status
 
     @property
+    def backend(self) -> Backend:
+        """Where it runs."""
+        return self._backend
+
+    @property
     def state(self) -> JobState:
         """All that was known when the backend was last asked."""
         return self._state
@@ -61,62 +78,112 @@ class FineTuneJob:
     def refresh(self) -> FineTuneJob:
         """Ask the backend, unless the job has ended."""
         if not self._state.finished:
-            self._state = self._backend.job(self.id)
+            self._learn(QUESTIONS.call(lambda: self._backend.job(self.id)))
         return self
 
-    def events(self) -> list[Event]:
-        """What has happened so far, the oldest first."""
-        return self._backend.events(self.id)
+    def events(self, *, after: Event | str | None = None) -> list[Event]:
+        """What has happened so far, the oldest first; with `after`, from behind that event on."""
+        known = after.id if isinstance(after, Event) else after
+        return QUESTIONS.call(lambda: self._backend.events(self.id, after=known))
 
-    def follow(self) -> Iterator[Event]:
-        """Every event once, those to come included, until the job has ended."""
-        last: str | None = None
-        for pause in _pauses():
-            with _Detaching(self.id):
-                ended = self.refresh().state.finished  # asked first: no event can come after the end that it saw
-                events = self._backend.events(self.id, after=last)
-            for event in events:
-                last = event.id
-                yield event
-            if ended:
-                return
-            with _Detaching(self.id):
-                time.sleep(pause)
+    def follow(
+        self,
+        *,
+        after: Event | str | None = None,
+        timeout_seconds: float | None = None,
+        on_notice: OnNotice | None = None,
+        stuck_after_seconds: float | None = STUCK_AFTER_SECONDS,
+    ) -> Iterator[Event]:
+        """Every event once, from behind `after` or from the first, those to come included, until the job has ended.
+
+        A network that drops does not end it, nor does a host in trouble; `on_notice` is told of both, and of a job to
+        which nothing happens for so long. Ctrl-C raises `Detached`; the job goes on.
+        """
+        steps = self._steps(wishes(on_notice, stuck_after_seconds), timeout_seconds, after=after)
+        return (event for _, news in drive(steps, self._come_back) if (event := _event(news)) is not None)
+
+    def follow_async(
+        self,
+        *,
+        after: Event | str | None = None,
+        timeout_seconds: float | None = None,
+        on_notice: OnNotice | None = None,
+        stuck_after_seconds: float | None = STUCK_AFTER_SECONDS,
+    ) -> AsyncIterator[Event]:
+        """`follow` without blocking the event loop, for `async for`."""
+        steps = self._steps(wishes(on_notice, stuck_after_seconds), timeout_seconds, after=after)
+        return (event async for _, news in drive_async(steps, self._come_back) if (event := _event(news)) is not None)
 
     def wait(
-        self, timeout_seconds: float | None = None, *, on_progress: Callable[[JobState], None] | None = None
+        self,
+        timeout_seconds: float | None = None,
+        *,
+        on_progress: Callable[[JobState], None] | None = None,
+        on_notice: OnNotice | None = None,
+        stuck_after_seconds: float | None = STUCK_AFTER_SECONDS,
     ) -> FineTuneJob:
         """Return the job when it has succeeded.
 
         Raises `JobFailedError` with the reason, `JobCancelledError`, or, after `timeout_seconds`, `WaitTimeoutError`.
-        Ctrl-C raises `Detached`; the job goes on and can be attached again. `on_progress` is called at every look.
+        Ctrl-C raises `Detached`; the job goes on and can be attached again. `on_progress` is called at every look,
+        `on_notice` when the host is in trouble, which is waited out, or when nothing happens to the job for so long.
         """
-        patience = _Patience(self.id, timeout_seconds)
-        with _Detaching(self.id):
-            for pause in _pauses():
-                if self._look(patience, on_progress):
-                    break
-                time.sleep(patience.at_most(pause))
+        wanted = wishes(on_notice, stuck_after_seconds, events=False)
+        for _, news in drive(self._steps(wanted, timeout_seconds, on_progress=on_progress), self._come_back):
+            _event(news)
         return self._succeeded()
 
     async def wait_async(
-        self, timeout_seconds: float | None = None, *, on_progress: Callable[[JobState], None] | None = None
+        self,
+        timeout_seconds: float | None = None,
+        *,
+        on_progress: Callable[[JobState], None] | None = None,
+        on_notice: OnNotice | None = None,
+        stuck_after_seconds: float | None = STUCK_AFTER_SECONDS,
     ) -> FineTuneJob:
         """`wait` without blocking the event loop."""
-        patience = _Patience(self.id, timeout_seconds)
-        for pause in _pauses():
-            if await asyncio.to_thread(self._look, patience, on_progress):
-                break
-            await asyncio.sleep(patience.at_most(pause))
+        wanted = wishes(on_notice, stuck_after_seconds, events=False)
+        steps = self._steps(wanted, timeout_seconds, on_progress=on_progress)
+        async for _, news in drive_async(steps, self._come_back):
+            _event(news)
         return self._succeeded()
 
-    def _look(self, patience: _Patience, on_progress: Callable[[JobState], None] | None) -> bool:
-        state = self.refresh().state
-        if on_progress is not None:
-            on_progress(state)
-        if not state.finished:
-            patience.check(state.status)
-        return state.finished
+    def _steps(
+        self,
+        wanted: Wishes,
+        timeout_seconds: float | None,
+        *,
+        after: Event | str | None = None,
+        on_progress: Callable[[JobState], None] | None = None,
+    ) -> Steps:
+        watch = self.watch(after, on_progress)
+        return steps([Desk(self._backend, [watch], wanted)], Patience(timeout_seconds))
+
+    def watch(self, after: Event | str | None = None, on_progress: Callable[[JobState], None] | None = None) -> Watch:
+        """What `finetune_kit.following` takes to follow it, alone or with others."""
+
+        def look(state: JobState) -> None:
+            self._learn(state)
+            if on_progress is not None:
+                on_progress(state)
+
+        return Watch(
+            state=self._state,
+            after=after.id if isinstance(after, Event) else after,
+            after_stamp=after.created_at.timestamp() if isinstance(after, Event) else 0.0,
+            on_look=look,
+            on_told=lambda event: remembering.told(self._backend, self.id, event_id=event.id),
+        )
+
+    def _learn(self, state: JobState) -> None:
+        """Every state that is seen of it comes by here."""
+        changed = state.status != self._state.status
+        self._state = state
+        if changed:
+            remembering.saw(self._backend, state)
+
+    def _come_back(self) -> Detached:
+        return detached([(self.id, self._backend)])
 
     def _succeeded(self) -> FineTuneJob:
         state = self._state
@@ -129,17 +196,18 @@ class FineTuneJob:
 
     def cancel(self) -> FineTuneJob:
         """Stop the run for good; it ends as cancelled within a step."""
-        self._state = self._backend.cancel(self.id)
+        self._learn(self._backend.cancel(self.id))
+        remembering.let_go(self._backend, self.id)
         return self
 
     def pause(self) -> FineTuneJob:
         """Stop the run for now."""
-        self._state = self._backend.pause(self.id)
+        self._learn(self._backend.pause(self.id))
         return self
 
     def resume(self) -> FineTuneJob:
         """Go on with a paused run, from the step where it stopped."""
-        self._state = self._backend.resume(self.id)
+        self._learn(self._backend.resume(self.id))
         return self
 
     def results(self) -> Results:
@@ -177,48 +245,15 @@ class FineTuneJob:
         return state.fine_tuned_model
 
 
-def _pauses() -> Iterator[float]:
-    """Seconds between looks: the first ones soon, so that a short job is not waited for longer than it takes."""
-    pause = FIRST_POLL_SECONDS
-    while True:
-        yield pause
-        pause = min(2 * pause, POLL_SECONDS)
+def wishes(on_notice: OnNotice | None, stuck_after_seconds: float | None, *, events: bool = True) -> Wishes:
+    """What the caller of a method wants to be told, checked."""
+    if stuck_after_seconds is not None:
+        number("stuck_after_seconds", stuck_after_seconds, 0.001, math.inf)
+    return Wishes(events=events, stuck_after_seconds=stuck_after_seconds, on_notice=on_notice)
 
 
-class _Patience:
-    """How long a caller waits; for ever where no number of seconds is given."""
-
-    def __init__(self, job_id: str, seconds: float | None) -> None:
-        self._job_id = job_id
-        self._seconds = math.inf if seconds is None else number("timeout_seconds", seconds, 0, math.inf)
-        self._deadline = time.monotonic() + self._seconds
-
-    def at_most(self, pause: float) -> float:
-        """`pause`, or what is left of the time if that is less."""
-        return max(0.0, min(pause, self._deadline - time.monotonic()))
-
-    def check(self, status: str) -> None:
-        """Raise where the time has run out."""
-        if time.monotonic() >= self._deadline:
-            raise WaitTimeoutError(
-                f"{self._job_id} is {status!r} after {self._seconds:g} s; it goes on. Wait again, or cancel() it.",
-                job_id=self._job_id,
-            )
-
-
-class _Detaching:
-    """Turns Ctrl-C into `Detached`, which says how to come back."""
-
-    def __init__(self, job_id: str) -> None:
-        self._job_id = job_id
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if isinstance(error, KeyboardInterrupt) and not isinstance(error, Detached):
-            raise Detached(
-                f'stopped waiting; {self._job_id} goes on. Attach again: FineTuneJob.attach("{self._job_id}")',
-                job_id=self._job_id,
-            ) from None
+def _event(news: News) -> Event | None:
+    """The event, if it is one; raises where the job cannot be followed any more."""
+    if isinstance(news, Lost):
+        raise news.error
+    return news if isinstance(news, Event) else None

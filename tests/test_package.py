@@ -45,6 +45,8 @@ PUBLIC = [
     "connect",
     "errors",
     "evaluate",
+    "follow",
+    "follow_async",
     "models",
     "row_fix",
     "row_validator",

@@ -1,0 +1,76 @@
+"""How often a host is asked: within its limit for each minute, and the less often the less there is to tell."""
+
+from __future__ import annotations
+
+import random
+import threading
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+from finetune_kit.backends import Backend
+from finetune_kit.hosts import HostProfile
+
+_MINUTE = 60.0
+_SPREAD = 0.1
+
+
+class Pace:
+    """Lets at most so many requests through in any minute, a tenth of them in one go.
+
+    Holds no debt: after a night in which the machine slept, no more than that tenth goes out at once.
+    """
+
+    def __init__(self, requests_per_minute: int) -> None:
+        burst = max(1, requests_per_minute // 10)
+        steady = requests_per_minute - burst if burst > 1 else requests_per_minute
+        self._interval = _MINUTE / steady
+        self._span = burst * self._interval
+        self._full_at = float("-inf")
+        self._lock = threading.Lock()
+
+    def take(self, now: float) -> float:
+        """0 where a request may go out now, which counts it; else after how many seconds to ask again."""
+        with self._lock:
+            # never beyond what a full burst leaves, should the clock have gone back
+            full_at = min(max(self._full_at, now), now + self._span)
+            early = full_at + self._interval - self._span - now
+            if early > 1e-6:
+                return early
+            self._full_at = full_at + self._interval
+            return 0.0
+
+
+_paces: WeakKeyDictionary[Backend, Pace] = WeakKeyDictionary()
+_paces_lock = threading.Lock()
+
+
+def pace_of(backend: Backend) -> Pace:
+    """The one of this backend: a thousand threads that wait on it stay within its limit together."""
+    with _paces_lock:
+        try:
+            if backend not in _paces:
+                _paces[backend] = Pace(backend.profile.requests_per_minute)
+            return _paces[backend]
+        except TypeError:  # it cannot be hashed or referred to
+            return Pace(backend.profile.requests_per_minute)
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """Seconds between two looks: the first soon, so that a short job is not waited for longer than it takes."""
+
+    first: float
+    longest: float
+
+    @classmethod
+    def at(cls, profile: HostProfile) -> Looks:
+        """Seconds on a network, fractions of one on this machine; each look is up to two requests."""
+        if profile.openai_api:
+            return cls(2.0, 20.0)
+        request = _MINUTE / profile.requests_per_minute
+        return cls(max(0.05, request), max(0.5, 2.5 * request))
+
+    def after(self, quiet: int) -> float:
+        """The pause after `quiet` looks in a row that told nothing new; never twice the same."""
+        pause = min(self.first * 2.0 ** min(quiet, 30), self.longest)
+        return pause * random.uniform(1 - _SPREAD, 1 + _SPREAD)
