@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import cast
 
 from finetune_kit._arguments import checked_seed, string
 from finetune_kit._limits import checked_hyperparameters, checked_suffix
-from finetune_kit.backends import Backend, JobSpec, connect
+from finetune_kit.backends import Backend, connect
 from finetune_kit.cards import Hyperparameters, ModelCard
 from finetune_kit.changes import counts_of
 from finetune_kit.costs import CostEstimate, check_budget, checked_budget, estimate_cost
@@ -20,6 +21,7 @@ from finetune_kit.formats import rendered_lines
 from finetune_kit.hosts import FINE_TUNED_PREFIX, Resolved, check_dates
 from finetune_kit.job import FineTuneJob
 from finetune_kit.labels import closed_labels
+from finetune_kit.launching import Order, launch
 from finetune_kit.metering import Meter, meter
 from finetune_kit.rows import Rows
 from finetune_kit.sides import Side, Sides
@@ -79,7 +81,6 @@ def train(sides: Sides, wanted: Wanted, *, backend: Backend | None) -> FineTuneJ
     report.raise_if_errors()
     if limit is not None and not place.profile.free_of_charge:
         _check_budget(limit, sides.training.rows, meter(base, sides.kind, backend=place), template, settings)
-    place.preflight(resolved)
     card = ModelCard(
         base=base,
         requested_model=model,
@@ -92,16 +93,22 @@ def train(sides: Sides, wanted: Wanted, *, backend: Backend | None) -> FineTuneJ
         leak_report=leaks.summary() if leaks is not None else "",
         cleaning=dict(counts_of(sides.cleaning)),
     )
-    spec = JobSpec(
-        model=resolved,
-        training_file=_upload(place, sides.training, template),
-        validation_file=None if sides.validation is None else _upload(place, sides.validation, template),
-        hyperparameters=settings,
-        suffix=name,
-        seed=chance,
-        card=card,
-    )
-    return FineTuneJob(place.start(spec), place)
+    with ExitStack() as spooled:
+        files = [
+            spooled.enter_context(_spooled(place, side, template))
+            for side in (sides.training, sides.validation)
+            if side is not None
+        ]
+        order = Order(
+            model=resolved,
+            card=card,
+            training=files[0],
+            validation=files[1] if len(files) > 1 else None,
+            hyperparameters=settings,
+            suffix=name,
+            seed=chance,
+        )
+        return FineTuneJob(launch(order, place), place)
 
 
 def as_rules(validators: object) -> tuple[AnyValidator, ...]:
@@ -159,8 +166,6 @@ def _check_budget(
     check_budget(estimate, budget)
 
 
-def _upload(place: Backend, side: Side, template: PromptTemplate | None) -> str:
+def _spooled(place: Backend, side: Side, template: PromptTemplate | None) -> SpooledFile:
     mark = place.profile.byte_order_mark
-    lines = rendered_lines(side.rows, template)
-    with SpooledFile.of(lines, filename=f"{side.name}.jsonl", byte_order_mark=mark) as file:
-        return place.upload(file).id
+    return SpooledFile.of(rendered_lines(side.rows, template), filename=f"{side.name}.jsonl", byte_order_mark=mark)

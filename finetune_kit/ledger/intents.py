@@ -50,6 +50,11 @@ class Intent:
     event_cursor: str | None = None
     """The last event that somebody on this machine was told of."""
 
+    def after_refusal(self, *, for_good: bool) -> Intent:
+        """What it is once nothing has come of the last question."""
+        posts = max(0, self.posts - 1)
+        return replace(self, posts=posts, state="asked" if posts else "void" if for_good else "waiting")
+
 
 class Intents:
     """The table of intents."""
@@ -73,6 +78,18 @@ class Intents:
                 ),
             )
 
+    def on_files(
+        self, intent: Intent, *, training_file: str, validation_file: str | None, jobs_before: frozenset[str]
+    ) -> Intent:
+        """Remember that it will be asked for once more, on files that may have other ids by now."""
+        before = intent.jobs_before | jobs_before
+        with self._database.transaction(durable=True) as connection:
+            connection.execute(
+                "UPDATE intents SET training_file = ?, validation_file = ?, jobs_before = ? WHERE token = ?",
+                (training_file, validation_file, json.dumps(sorted(before)), intent.token),
+            )
+        return replace(intent, training_file=training_file, validation_file=validation_file, jobs_before=before)
+
     def asking(self, intent: Intent) -> Intent:
         """Remember that the host is about to be asked; a job may exist from now on."""
         now = clock().now()
@@ -88,11 +105,12 @@ class Intents:
 
         With an earlier time of which that is not known, only the count is taken back.
         """
-        posts = max(0, intent.posts - 1)
-        state: IntentState = "asked" if posts else "void" if for_good else "waiting"
+        after = intent.after_refusal(for_good=for_good)
         with self._database.transaction(durable=True) as connection:
-            connection.execute("UPDATE intents SET state = ?, posts = ? WHERE token = ?", (state, posts, intent.token))
-        return replace(intent, state=state, posts=posts)
+            connection.execute(
+                "UPDATE intents SET state = ?, posts = ? WHERE token = ?", (after.state, after.posts, intent.token)
+            )
+        return after
 
     def void(self, intent: Intent) -> None:
         """Remember that no job came of it, and none will."""

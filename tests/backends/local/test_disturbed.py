@@ -37,7 +37,8 @@ TRAIN = """
     import sys
     from finetune_kit import Dataset, LocalBackend
     data = Dataset.from_records([(f"question {i}", ("red", "blue")[i % 2]) for i in range(40)]).split(0.8)
-    job = data.train("davinci", backend=LocalBackend(home=sys.argv[1], base=sys.argv[2]), n_epochs=int(sys.argv[3]))
+    backend, suffix = LocalBackend(home=sys.argv[1], base=sys.argv[2]), sys.argv[4]
+    job = data.train("davinci", backend=backend, n_epochs=int(sys.argv[3]), suffix=suffix)
     print(job.id)
 """
 
@@ -66,7 +67,7 @@ def undisturbed(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Re
 
 
 def test_the_callers_process_may_end_right_after_train(backend: LocalBackend, tiny_base: Path) -> None:
-    done = run_python(TRAIN, backend.home.root, tiny_base, 1)
+    done = run_python(TRAIN, backend.home.root, tiny_base, 1, "a")
     store = Store(backend.home)  # which looks, but starts no worker
     until(lambda: store.job(done.stdout.strip()).finished)
     assert store.job(done.stdout.strip()).status == "succeeded"
@@ -76,13 +77,21 @@ def test_two_processes_that_train_at_once_both_finish_one_after_the_other(
     backend: LocalBackend, tiny_base: Path
 ) -> None:
     jobs = [
-        FineTuneJob.attach(run_python(TRAIN, backend.home.root, tiny_base, 1).stdout.strip(), backend) for _ in "ab"
+        FineTuneJob.attach(run_python(TRAIN, backend.home.root, tiny_base, 1, suffix).stdout.strip(), backend)
+        for suffix in "ab"
     ]
     first, second = (job.wait(timeout_seconds=120) for job in jobs)
     started = next(event for event in second.events() if event.message.startswith("Validating"))
     assert first.state.finished_at is not None
     assert started.created_at >= first.state.finished_at
     assert first.results() == second.results()
+
+
+def test_two_processes_that_want_the_same_get_one_job(backend: LocalBackend, tiny_base: Path) -> None:
+    ids = [run_python(TRAIN, backend.home.root, tiny_base, 1, "a").stdout.strip() for _ in "ab"]
+    assert ids[0] == ids[1]
+    FineTuneJob.attach(ids[0], backend).wait(timeout_seconds=120)
+    assert run_python(TRAIN, backend.home.root, tiny_base, 1, "a").stdout.strip() != ids[0]
 
 
 def test_a_killed_worker_is_replaced_and_the_run_ends_as_if_undisturbed(
