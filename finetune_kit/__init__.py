@@ -17,7 +17,7 @@ from finetune_kit._version import __version__
 
 if TYPE_CHECKING:
     from finetune_kit import errors
-    from finetune_kit.backends import Backend, LocalBackend, connect
+    from finetune_kit.backends import Backend, HostedBackend, LocalBackend, connect
     from finetune_kit.cards import ModelCard
     from finetune_kit.changes import ChangeLog
     from finetune_kit.client import Completion, Label, ModelClient
@@ -45,6 +45,7 @@ __all__ = [
     "Evaluation",
     "FineTuneJob",
     "FinetuneKitError",
+    "HostedBackend",
     "Issue",
     "Label",
     "LocalBackend",
@@ -81,6 +82,7 @@ _MODULE_OF = {
     "Evaluation": "evaluation",
     "FineTuneJob": "job",
     "FinetuneKitError": "errors",
+    "HostedBackend": "backends",
     "Issue": "validators",
     "Label": "client",
     "LocalBackend": "backends",

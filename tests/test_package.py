@@ -26,6 +26,7 @@ PUBLIC = [
     "Evaluation",
     "FineTuneJob",
     "FinetuneKitError",
+    "HostedBackend",
     "Issue",
     "Label",
     "LocalBackend",

@@ -1,6 +1,7 @@
 """Backends: the one seam to the outside."""
 
 from finetune_kit.backends.connect import connect
+from finetune_kit.backends.hosted import HostedBackend
 from finetune_kit.backends.local import LocalBackend
 from finetune_kit.backends.protocol import (
     Backend,
@@ -26,6 +27,7 @@ __all__ = [
     "Event",
     "FileState",
     "Generation",
+    "HostedBackend",
     "JobFault",
     "JobPage",
     "JobSpec",

@@ -1,0 +1,168 @@
+"""Questions to a host, sent by a client of the openai package: once, or a few times where nothing can be doubled."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
+
+from finetune_kit._clock import clock
+from finetune_kit._retry import Retries
+from finetune_kit.backends.hosted.asked import Ask
+from finetune_kit.backends.hosted.clients import openai
+from finetune_kit.backends.hosted.mapping import Host, mapped, odd
+from finetune_kit.errors import FinetuneKitError, RequestRefusedError
+from finetune_kit.records import JsonValue
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI, OpenAI
+
+JsonObject: TypeAlias = dict[str, JsonValue]
+
+READ_SECONDS = 60.0
+"""How long a question about an object may take."""
+SHORTLY = Retries(attempts=3, deadline_seconds=6.0, first_pause_seconds=0.5, longest_pause_seconds=2.0)
+"""Whoever is to wait longer is told so; the one who asks knows how long there is."""
+
+
+class Reply(Protocol):
+    """A response of httpx or httpx2."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Blind to letter case."""
+        ...
+
+    @property
+    def content(self) -> bytes:
+        """The whole body."""
+        ...
+
+
+@dataclass(slots=True)
+class HostClock:
+    """How far a host's clock is from this machine's."""
+
+    seconds_ahead: float | None = None
+
+    def now(self) -> datetime | None:
+        """What it shows; None before the first answer that tells."""
+        if self.seconds_ahead is None:
+            return None
+        return datetime.fromtimestamp(clock().now() + self.seconds_ahead, UTC)
+
+    def heard(self, reply: object) -> None:
+        """Look at the date of an answer."""
+        headers = cast("Mapping[str, str]", getattr(reply, "headers", None) or {})
+        try:
+            told = parsedate_to_datetime(headers.get("date") or "")
+            self.seconds_ahead = told.timestamp() - clock().now()
+        except (ValueError, TypeError, OverflowError):
+            return
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Asks one host."""
+
+    client: OpenAI
+    host: Host
+    clock: HostClock = field(default_factory=HostClock)
+
+    def object(self, ask: Ask) -> JsonObject:
+        """The object that a host answers with, asked once."""
+        return read_object(self.reply(ask), ask, self.host)
+
+    def read(self, ask: Ask) -> JsonObject:
+        """The same for a question that changes nothing: asked up to three times within a few seconds."""
+        return SHORTLY.call(lambda: self.object(ask))
+
+    def content(self, ask: Ask) -> bytes:
+        """A body of any kind, asked likewise."""
+        return SHORTLY.call(lambda: self.reply(ask).content)
+
+    def reply(self, ask: Ask) -> Reply:
+        """Whatever a host answers, asked once."""
+        arguments = arguments_of(ask)
+        try:
+            reply = cast("Reply", getattr(self.client, ask.method.lower())(**arguments))
+        except Exception as error:
+            raise self.mapped(error, ask) from error
+        self.clock.heard(reply)
+        return reply
+
+    def mapped(self, error: Exception, ask: Ask) -> FinetuneKitError:
+        """Our error for a foreign one."""
+        self.clock.heard(getattr(error, "response", None))
+        return mapped(error, ask, self.host)
+
+
+@dataclass(frozen=True, slots=True)
+class AsyncAsker:
+    """Asks one host without blocking the event loop."""
+
+    client: AsyncOpenAI
+    host: Host
+
+    async def object(self, ask: Ask) -> JsonObject:
+        """The object that a host answers with, asked once."""
+        arguments = arguments_of(ask)
+        try:
+            reply = cast("Reply", await getattr(self.client, ask.method.lower())(**arguments))
+        except Exception as error:
+            raise mapped(error, ask, self.host) from error
+        return read_object(reply, ask, self.host)
+
+
+def arguments_of(ask: Ask) -> dict[str, Any]:
+    """Of the client's `get`, `post` and `delete`, which the openai package documents for paths it does not know."""
+    options: dict[str, Any] = {}
+    if ask.query:
+        options["params"] = dict(ask.query)
+    if ask.timeout_seconds is not None:
+        options["timeout"] = ask.timeout_seconds
+    arguments: dict[str, Any] = {"path": ask.path, "cast_to": response_class(), "options": options}
+    if ask.body is not None:
+        arguments["body"] = _sendable(ask)
+    if ask.file is not None:
+        options["headers"] = {"Content-Type": "multipart/form-data"}
+        file = ask.file
+        arguments["files"] = {file.field: (file.filename, file.content, file.content_type)}
+    return arguments
+
+
+def _sendable(ask: Ask) -> JsonObject:
+    """The body; one that is no JSON is refused before it is sent, so that nothing is in doubt."""
+    body = dict(ask.body or {})
+    try:
+        json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise RequestRefusedError(
+            f"{ask.what}: it cannot be sent as JSON ({type(error).__name__}). Texts are valid Unicode, numbers finite."
+        ) from None
+    return body
+
+
+def response_class() -> type[object]:
+    """Of the openai package's transport: httpx with version 2, httpx2 with version 3."""
+    roots = [base.__module__.partition(".")[0] for base in openai().DefaultHttpxClient.__mro__]
+    name = next(root for root in roots if root in {"httpx", "httpx2"})
+    return cast("type[object]", import_module(name).Response)
+
+
+def read_object(reply: Reply, ask: Ask, host: Host) -> JsonObject:
+    """The object in an answer; what is none is an error."""
+    content = reply.content
+    if content.lstrip()[:1] == b"<":
+        raise odd("answered with a page of HTML: a proxy's, or another address than its API's", ask, host)
+    try:
+        found: object = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise odd("answered with no whole JSON", ask, host) from error
+    if not isinstance(found, dict):
+        raise odd(f"answered with a {type(found).__name__}, not with an object", ask, host)
+    return cast("JsonObject", found)

@@ -1,0 +1,124 @@
+"""Questions to a model: the same bodies and the same readers for calls that block and calls that do not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from finetune_kit._clock import clock
+from finetune_kit._retry import Retries, may_try_again
+from finetune_kit.backends.hosted.asked import Ask
+from finetune_kit.backends.hosted.asking import JsonObject
+from finetune_kit.backends.hosted.objects import read_chat_generation, read_generation
+from finetune_kit.backends.protocol import ChatMessages, Generation, JobState, Sampling
+from finetune_kit.errors import RequestRefusedError, UnknownModelError
+from finetune_kit.records import JsonValue
+
+_MOST_STOPS = 4
+_SOON_SECONDS = 600.0
+"""How long after its job's end a model may still be unknown to some of the host's machines."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One question to a model."""
+
+    model: str
+    sampling: Sampling
+    prompt: str | None = None
+    messages: ChatMessages | None = None
+    more: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
+
+    def ask(self, habits: Habits) -> Ask:
+        """The request for it."""
+        chat = self.messages is not None
+        body: dict[str, JsonValue] = {"model": self.model}
+        if self.messages is not None:
+            body["messages"] = [dict(message) for message in self.messages]
+        else:
+            body["prompt"] = self.prompt
+        body |= _sampled(
+            self.sampling, limit="max_completion_tokens" if chat and habits.new(self.model) else "max_tokens"
+        )
+        return Ask(
+            method="POST",
+            path="/chat/completions" if chat else "/completions",
+            what=f"the model {self.model!r} cannot be asked",
+            subject="model",
+            name=self.model,
+            body={**body, **self.more},
+        )
+
+    def read(self, answer: JsonObject) -> Generation:
+        """What the model wrote."""
+        read = read_generation if self.messages is None else read_chat_generation
+        return read(answer, self.sampling)
+
+
+@dataclass(slots=True)
+class Habits:
+    """What was learned of models by asking them."""
+
+    _new: set[str] = field(default_factory=set[str])
+    _ended: dict[str, float] = field(default_factory=dict[str, float])
+
+    def new(self, model: str) -> bool:
+        """Whether it wants the limit of tokens under its newer name."""
+        return model in self._new
+
+    def learn(self, call: Call, error: RequestRefusedError) -> bool:
+        """Whether the same call is worth another try, now that this is known."""
+        named = error.parameter == "max_tokens" or "max_completion_tokens" in str(error)
+        if call.messages is None or call.model in self._new or not named:
+            return False
+        self._new.add(call.model)
+        return True
+
+    def saw(self, state: JobState) -> JobState:
+        """Remember when a job's model came to be."""
+        if state.fine_tuned_model is not None and state.fine_tuned_model not in self._ended:
+            told = state.finished_at
+            now = clock().now()
+            self._ended[state.fine_tuned_model] = now if told is None else min(told.timestamp(), now)
+        return state
+
+    def retries(self, model: str) -> Retries:
+        """How often a call is tried: one for a model that has just come to be waits until it is there."""
+        fresh = clock().now() - self._ended.get(model, float("-inf")) < _SOON_SECONDS
+
+        def worthwhile(error: BaseException) -> bool:
+            return may_try_again(error) or (fresh and isinstance(error, UnknownModelError))
+
+        return Retries(attempts=6 if fresh else 4, deadline_seconds=30.0, may_retry=worthwhile)
+
+
+def prompts_asked(model: str, prompts: Sequence[str], sampling: Sampling) -> list[Call]:
+    """A call for each prompt."""
+    return [Call(model, sampling, prompt=prompt) for prompt in prompts]
+
+
+def chats_asked(model: str, conversations: Sequence[ChatMessages], sampling: Sampling) -> list[Call]:
+    """A call for each conversation."""
+    return [Call(model, sampling, messages=messages) for messages in conversations]
+
+
+def with_logprobs(call: Call) -> Call:
+    """The same call, answered with the most probable tokens at each place: five of them, or twenty in a chat."""
+    told: dict[str, JsonValue] = {"logprobs": 5} if call.messages is None else {"logprobs": True, "top_logprobs": 20}
+    return replace(call, more={**call.more, **told})
+
+
+def _sampled(sampling: Sampling, *, limit: str) -> dict[str, JsonValue]:
+    """Only what differs from every host's default, but the temperature, whose default is 1 there and 0 here."""
+    body: dict[str, JsonValue] = {limit: sampling.max_tokens, "temperature": sampling.temperature}
+    if sampling.top_p != 1:
+        body["top_p"] = sampling.top_p
+    if sampling.frequency_penalty:
+        body["frequency_penalty"] = sampling.frequency_penalty
+    if sampling.presence_penalty:
+        body["presence_penalty"] = sampling.presence_penalty
+    if sampling.stop:
+        body["stop"] = list[JsonValue](sampling.stop[:_MOST_STOPS])
+    if sampling.seed is not None:
+        body["seed"] = sampling.seed
+    return body

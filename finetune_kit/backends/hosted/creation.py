@@ -1,0 +1,64 @@
+"""The body of a job's creation, in the words of each host."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from finetune_kit.backends.protocol import JobSpec
+from finetune_kit.cards import ModelCard
+from finetune_kit.hosts import HostProfile
+from finetune_kit.records import JsonValue
+
+TOKEN = "ftk_token"
+"""The key in a job's metadata that tells which specification it came of."""
+TEMPLATE = "ftk_template"
+"""The key for what another machine must know to call the model rightly."""
+
+
+def body_of(spec: JobSpec, profile: HostProfile) -> dict[str, JsonValue]:
+    """Only what was chosen is in it: what is left out, the host decides."""
+    body: dict[str, JsonValue] = {"model": spec.model.model, "training_file": spec.training_file}
+    if spec.validation_file is not None:
+        body["validation_file"] = spec.validation_file
+    if spec.suffix is not None:
+        body["suffix"] = spec.suffix
+    body["seed"] = spec.seed % (profile.max_seed + 1)
+    chosen = _chosen(spec)
+    if profile.hyperparameters_in == "method":
+        body["method"] = {"type": spec.method, spec.method: {"hyperparameters": chosen}}
+    else:
+        body["hyperparameters"] = chosen
+    if profile.keeps_metadata:
+        body["metadata"] = dict[str, JsonValue](metadata_of(spec, profile))
+    return {**body, **profile.extra_body}
+
+
+def metadata_of(spec: JobSpec, profile: HostProfile) -> dict[str, str]:
+    """The user's own, our token, and the template where there is room for it."""
+    metadata = {**spec.metadata, TOKEN: spec.token}
+    template = told_template(spec.card)
+    fits = len(metadata) < profile.max_metadata_pairs and len(template) <= profile.max_metadata_value_characters
+    return {**metadata, TEMPLATE: template} if fits else metadata
+
+
+def told_template(card: ModelCard) -> str:
+    """What a model must be called with, as one short line of JSON."""
+    told: dict[str, object] = {"kind": card.kind, "requested": card.requested_model, "base": card.base}
+    if card.template is not None:
+        template = card.template
+        told["template"] = [template.separator, template.stop, template.leading_space]
+    if card.labels:
+        told["labels"] = list(card.labels)
+    line = json.dumps(told, ensure_ascii=False, separators=(",", ":"))
+    if len(line) > 512 and card.labels:  # labels may be many; the template is what matters
+        del told["labels"]
+        line = json.dumps(told, ensure_ascii=False, separators=(",", ":"))
+    return line
+
+
+def _chosen(spec: JobSpec) -> dict[str, JsonValue]:
+    given: Mapping[str, JsonValue] = spec.hyperparameters.model_dump(exclude_none=True)
+    if spec.method != "dpo":
+        return {key: value for key, value in given.items() if key != "beta"}
+    return dict(given)

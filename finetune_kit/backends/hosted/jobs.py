@@ -1,0 +1,152 @@
+"""A host's fine-tuning jobs: created, found again, followed and stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Literal
+
+from finetune_kit.backends.hosted.asked import Ask, path_of
+from finetune_kit.backends.hosted.asking import READ_SECONDS, Asker, JsonObject
+from finetune_kit.backends.hosted.creation import TOKEN, body_of
+from finetune_kit.backends.hosted.events import events_behind
+from finetune_kit.backends.hosted.listing import everything
+from finetune_kit.backends.hosted.mapping import odd
+from finetune_kit.backends.hosted.objects import read_checkpoint, read_job, suffix_of
+from finetune_kit.backends.protocol import Checkpoint, Event, JobPage, JobSpec, JobState
+from finetune_kit.errors import BackendError, HostReplyError, JobNotFoundError, RequestRefusedError, UnclearOutcomeError
+from finetune_kit.hosts import HostProfile
+from finetune_kit.records import JsonValue
+
+_JOBS = "/fine_tuning/jobs"
+_CREATION_SECONDS = 120.0
+"""An answer that takes longer is taken for lost, and the job looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Jobs:
+    """The jobs of one account."""
+
+    asker: Asker
+
+    def start(self, spec: JobSpec) -> JsonObject:
+        """Create a job, asked once whatever happens; the job as the host sends it."""
+        profile = self.asker.host.profile
+        ask = Ask(
+            method="POST",
+            path=_JOBS,
+            what=f"a job on {spec.model.model!r} cannot be started",
+            body=body_of(spec, profile),
+            creates="a job",
+            timeout_seconds=_CREATION_SECONDS,
+        )
+        answer = self.asker.object(ask)
+        try:
+            read_job(answer, profile)
+        except HostReplyError as error:
+            raise UnclearOutcomeError(f"{ask.what}: {error} Whether a job was created is not known.") from error
+        return answer
+
+    def started(self, spec: JobSpec) -> list[JobState]:
+        """The jobs that came of a specification, the oldest first."""
+        profile = self.asker.host.profile
+        if profile.keeps_metadata:
+            states = _readable(self._listed({"metadata": {TOKEN: spec.token}}), profile)
+            return [state for state in reversed(states) if state.metadata.get(TOKEN) == spec.token]
+        alike = [job for job in self._listed({}) if suffix_of(job) in {None, spec.suffix}]
+        return [
+            state
+            for state in reversed(_readable(alike, profile))
+            if state.training_file == spec.training_file and state.model == spec.model.model
+        ]
+
+    def get(self, job_id: str) -> JsonObject:
+        """A job as the host sends it, or `JobNotFoundError`."""
+        return self.asker.read(self._ask(job_id, what="cannot be read"))
+
+    def state(self, job_id: str) -> JobState:
+        """A job now."""
+        return read_job(self.get(job_id), self.asker.host.profile)
+
+    def all(self) -> list[JsonValue]:
+        """All jobs as the host sends them, the newest first."""
+        return self._listed({})
+
+    def states(self) -> list[JobState]:
+        """All jobs, the newest first."""
+        found = _readable(self.all(), self.asker.host.profile)
+        return sorted(found, key=lambda state: state.created_at, reverse=True)  # stable: ties stay as the host has them
+
+    def page(self, *, after: str | None, limit: int) -> JobPage:
+        """One page of jobs, asked once."""
+        query: dict[str, JsonValue] = {"limit": limit} if after is None else {"limit": limit, "after": after}
+        ask = Ask(path=_JOBS, what="the jobs cannot be listed", query=query, timeout_seconds=READ_SECONDS)
+        answer = self.asker.object(ask)
+        found = answer.get("data")
+        if not isinstance(found, list):
+            raise odd("answered with no list: it has no 'data'", ask, self.asker.host)
+        states = _readable(found, self.asker.host.profile)
+        more = answer.get("has_more")
+        return JobPage(
+            jobs=tuple(states), more=bool(states) and (len(found) == limit if more is None else more is True)
+        )
+
+    def events(self, job_id: str, *, after: str | None) -> list[Event]:
+        """A job's events behind one of them, the oldest first; none where the host has no events."""
+        if not self.asker.host.profile.has_events:
+            self.get(job_id)
+            return []
+        return events_behind(self.asker, self._ask(job_id, "events", what="has events that cannot be read"), after)
+
+    def checkpoints(self, job_id: str) -> list[Checkpoint]:
+        """A job's checkpoints, the oldest first."""
+        if not self.asker.host.profile.has_checkpoints:
+            self.get(job_id)
+            return []
+        ask = self._ask(job_id, "checkpoints", what="has checkpoints that cannot be read")
+        found = [read_checkpoint(one) for one in everything(self.asker, ask)]
+        return sorted((one for one in found if one is not None), key=lambda one: (one.step, one.created_at))
+
+    def tell(self, job_id: str, word: Literal["cancel", "pause", "resume"]) -> JobState:
+        """Ask a job to change; the host says no to one that has ended, which is its state then."""
+        profile = self.asker.host.profile
+        if word != "cancel" and not profile.can_pause:
+            self.get(job_id)
+            raise BackendError(
+                f"jobs on {profile.name!r} cannot be paused or resumed. {job_id} goes on; cancel() ends it."
+            )
+        ask = self._ask(job_id, word, what=f"cannot be told to {word}", method="POST")
+        try:
+            return read_job(self.asker.object(ask), profile)
+        except (RequestRefusedError, HostReplyError):
+            state = self.state(job_id)
+            if state.finished or (word, state.status) in {("pause", "paused"), ("resume", "running")}:
+                return state
+            raise
+
+    def _listed(self, query: dict[str, JsonValue]) -> list[JsonValue]:
+        ask = Ask(path=_JOBS, what="the jobs cannot be listed", query=query, timeout_seconds=READ_SECONDS)
+        return [job for job in everything(self.asker, ask) if isinstance(job, dict)]
+
+    def _ask(self, job_id: str, *more: str, what: str, method: Literal["GET", "POST"] = "GET") -> Ask:
+        path = path_of(job_id, *more)
+        if path is None:
+            raise JobNotFoundError(f"{job_id!r} is the id of no job.", job_id=job_id)
+        return Ask(
+            method=method,
+            path=_JOBS + path,
+            what=f"the job {job_id!r} {what}",
+            subject="job",
+            name=job_id,
+            timeout_seconds=READ_SECONDS,
+        )
+
+
+def _readable(jobs: Sequence[JsonValue], profile: HostProfile) -> list[JobState]:
+    """The jobs of a list; what has no id can neither be asked for nor followed, and hides no other."""
+    found: list[JobState] = []
+    for job in jobs:
+        with suppress(HostReplyError):
+            found.append(read_job(job, profile))
+    return found

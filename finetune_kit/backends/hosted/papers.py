@@ -1,0 +1,148 @@
+"""Cards of models on hosts that keep none: kept on this machine, completed by what the host tells of the job."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import cast, get_args
+
+from finetune_kit.backends.hosted.asking import JsonObject
+from finetune_kit.backends.hosted.creation import TEMPLATE, TOKEN
+from finetune_kit.backends.hosted.jobs import Jobs
+from finetune_kit.backends.hosted.names import base_of, final_model
+from finetune_kit.backends.hosted.objects import decided_hyperparameters, read_job
+from finetune_kit.backends.hosted.objects.values import Members, items, members, text
+from finetune_kit.backends.protocol import JobSpec, JobState
+from finetune_kit.cards import DataFingerprint, Hyperparameters, ModelCard
+from finetune_kit.errors import JobNotFoundError
+from finetune_kit.hosts import HostProfile, Resolved
+from finetune_kit.ledger import Cards, Place
+from finetune_kit.records import JsonValue, Kind
+from finetune_kit.templates import PromptTemplate
+
+_AZURE_JOB = re.compile(r"\.ft-([0-9a-f]{32})")
+
+
+@dataclass(frozen=True, slots=True)
+class Papers:
+    """The cards of one account's models."""
+
+    cards: Callable[[], Cards]
+    place: Callable[[], Place]
+    jobs: Jobs
+    profile: HostProfile
+
+    def keep(self, spec: JobSpec, files: Mapping[str, DataFingerprint]) -> None:
+        """Remember a card before its job is asked for, with what is known of its files."""
+        card = spec.card
+        training, validation = files.get(spec.training_file), files.get(spec.validation_file or "")
+        known = {"training": card.training or training, "validation": card.validation or validation}
+        self.cards().keep(self.place(), card.model_copy(update=known), token=spec.token)
+
+    def began(self, spec: JobSpec, job_id: str) -> None:
+        """Remember which job it was."""
+        self.cards().began(token=spec.token, job_id=job_id)
+
+    def of(self, model: str) -> ModelCard:
+        """The card of a fine-tuned model or of a checkpoint, or `UnknownModelError`."""
+        name = final_model(model)
+        kept = self.cards().of_model(self.place(), name)
+        if kept is None or not kept.job_id:
+            kept = self._completed(name, model)
+        return kept if kept.name == model else kept.model_copy(update={"name": model})
+
+    def of_job(self, job_id: str) -> ModelCard | None:
+        """The card that a job was started with, where this machine knows."""
+        return self.cards().of_job(self.place(), job_id)
+
+    def of_base(self, resolved: Resolved) -> ModelCard:
+        """The card of a base model."""
+        facts = self.profile.models.get(resolved.model)
+        kind: Kind = "completion" if facts is not None and facts.kinds == ("completion",) else "chat"
+        return ModelCard(
+            name=resolved.model,
+            base=resolved.model,
+            requested_model=resolved.requested,
+            backend=self.profile.name,
+            kind=kind,
+        )
+
+    def _completed(self, name: str, asked: str) -> ModelCard:
+        """Found by its job at the host, filled in, and kept for the next time."""
+        job = self._job_of(name, asked)
+        state = read_job(job, self.profile)
+        token = state.metadata.get(TOKEN) or f"job:{state.id}"
+        kept = self.cards().of_token(token) or self.of_job(state.id) or self.rebuilt(state)
+        decided = decided_hyperparameters(job)
+        chosen = kept.hyperparameters.model_dump() | decided
+        card = kept.model_copy(
+            update={
+                "name": name,
+                "job_id": state.id,
+                "created_at": state.finished_at or state.created_at,
+                "backend": self.profile.name,
+                "hyperparameters": Hyperparameters.model_validate(chosen),
+            }
+        )
+        self.cards().keep(self.place(), card, token=token)
+        self.cards().began(token=token, job_id=state.id)
+        self.cards().named(self.place(), job_id=state.id, model=name)
+        return card
+
+    def rebuilt(self, state: JobState) -> ModelCard:
+        """From the job's metadata, where another machine has put the template; else what its base suggests."""
+        told = _told(state.metadata.get(TEMPLATE, ""))
+        base = base_of(state.model, self.profile) or state.model
+        kind = text(told.get("kind"))
+        template = items(told.get("template"))
+        match template:
+            case [str(separator), str(stop), bool(leading_space)] if separator and stop:
+                known: PromptTemplate | None = PromptTemplate(
+                    separator=separator, stop=stop, leading_space=leading_space
+                )
+            case _:
+                known = None
+        return ModelCard(
+            base=base,
+            requested_model=text(told.get("requested")) or base,
+            backend=self.profile.name,
+            kind=_kind(kind),
+            template=known,
+            labels=tuple(label for label in items(told.get("labels")) if isinstance(label, str)),
+        )
+
+    def _job_of(self, name: str, asked: str) -> JsonObject:
+        match = _AZURE_JOB.search(name)
+        if match is not None:
+            try:
+                return self.jobs.get(f"ftjob-{match[1]}")
+            except JobNotFoundError:
+                pass
+        listed = [members(job) for job in self.jobs.all()]
+        for job in listed:
+            if text(job.get("fine_tuned_model")) == name:
+                return dict(job)
+        if name != asked:
+            for job in listed:  # the checkpoint's name may hold another id than the final model's
+                if self._is_checkpoint_of(job, asked):
+                    return dict(job)
+        raise self.profile.unknown(asked)
+
+    def _is_checkpoint_of(self, job: Members, asked: str) -> bool:
+        state = read_job(dict(job), self.profile)
+        alike = base_of(asked, self.profile) in {state.model, base_of(state.model, self.profile)}
+        return alike and any(one.name == asked for one in self.jobs.checkpoints(state.id))
+
+
+def _told(line: str) -> Members:
+    try:
+        return members(cast("JsonValue", json.loads(line)))
+    except (ValueError, RecursionError):
+        return {}
+
+
+def _kind(word: str | None) -> Kind:
+    known = get_args(Kind)
+    return cast("Kind", word) if word in known else "chat"

@@ -1,0 +1,115 @@
+"""What would stop a job from starting, asked of the host before anything is uploaded."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+
+from finetune_kit._clock import clock
+from finetune_kit.backends.hosted.asked import Ask
+from finetune_kit.backends.hosted.asking import READ_SECONDS, Asker
+from finetune_kit.backends.hosted.listing import everything
+from finetune_kit.backends.hosted.objects.values import Members, count, items, members, moment, text
+from finetune_kit.backends.hosted.statuses import NOT_OFFERED
+from finetune_kit.errors import AccessError, JobSlotsError, ModelClosedError, RequestRefusedError, ShutdownWarning
+from finetune_kit.hosts import DAYS_OF_WARNING, Resolved
+from finetune_kit.records import JsonValue
+
+_SECONDS_OF_A_DAY = 86_400
+
+
+def check_before_start(asker: Asker, model: Resolved) -> None:
+    """Raise what the host would say, each with its own error; hosts that cannot be asked are not punished.
+
+    Asking proves the key as well. Whether an organisation may train at all, a host tells by its limits, if at all
+    before a job is started.
+    """
+    listed = _listed(asker)
+    profile = asker.host.profile
+    if listed is not None:
+        found = next((one for one in listed if one.get("id") == model.model), None)
+        if found is not None:
+            _check_open(found, model)
+        elif profile.lists_models and listed:
+            raise AccessError(
+                f"{asker.host.address} does not list the model {model.model!r} for this key: it was taken away, or the "
+                f"key's project may not use it. It lists {_some(listed)}.",
+                code="model_not_listed",
+            )
+    if profile.tells_job_limits:
+        _check_limits(asker, model)
+
+
+def _listed(asker: Asker) -> list[Members] | None:
+    ask = Ask(path="/models", what="the host's models cannot be listed", timeout_seconds=READ_SECONDS)
+    try:
+        return [members(one) for one in everything(asker, ask, limit=None)]
+    except RequestRefusedError as error:
+        if error.code == NOT_OFFERED:
+            return None
+        raise
+
+
+def _check_open(found: Members, model: Resolved) -> None:
+    """OpenAI tells `shutdown_date`, Azure `capabilities` and `deprecation`."""
+    today = datetime.fromtimestamp(clock().now(), UTC).date()
+    if members(found.get("capabilities")).get("fine_tune") is False and not model.base:
+        raise ModelClosedError(f"the host says that {model.model!r} cannot be fine-tuned.", model=model.model)
+    shut = _day(found.get("shutdown_date"))
+    ends = [one for one in (shut, _day(members(found.get("deprecation")).get("fine_tune"))) if one is not None]
+    if not ends:
+        return
+    last = min(ends)
+    if last <= today:
+        raise ModelClosedError(
+            f"the host shut {model.model!r} down on {last}, or takes no more training on it since then. "
+            "Train another model: finetune_kit.models() lists them.",
+            model=model.model,
+        )
+    if last - today <= timedelta(days=DAYS_OF_WARNING):
+        warnings.warn(
+            ShutdownWarning(
+                f"{model.model!r} will be shut down, or take no more training, on {last}, in {(last - today).days} "
+                "days, says the host; what is trained on it ends with it.",
+                model=model.model,
+            ),
+            stacklevel=4,
+        )
+
+
+def _check_limits(asker: Asker, model: Resolved) -> None:
+    path = "/fine_tuning/model_limits"
+    ask = Ask(path=path, what="the limits of jobs cannot be read", timeout_seconds=READ_SECONDS)
+    try:
+        told = items(asker.read(ask).get("data"))
+    except RequestRefusedError as error:
+        if error.code == NOT_OFFERED:
+            return
+        raise
+    name = model.base or model.model
+    limits = next((one for one in map(members, told) if one.get("id") in {name, model.model}), None)
+    if limits is None:
+        return
+    pending, most_pending = count(limits.get("curr_pending_jobs")), count(limits.get("max_pending_jobs"))
+    if most_pending is not None and pending is not None and pending >= most_pending:
+        raise JobSlotsError(
+            f"{pending} jobs on {name!r} wait or run already, as many as {asker.host.address} allows. Wait for one to "
+            "end, or cancel one."
+        )
+    today, most_a_day = count(limits.get("jobs_so_far_today")), count(limits.get("max_jobs_per_day"))
+    if most_a_day is not None and today is not None and today >= most_a_day:
+        raise JobSlotsError(
+            f"{today} jobs on {name!r} were started today, as many as {asker.host.address} allows. Start it tomorrow.",
+            retry_after_seconds=_SECONDS_OF_A_DAY - clock().now() % _SECONDS_OF_A_DAY,
+        )
+
+
+def _day(value: JsonValue) -> date | None:
+    found = moment(value)
+    return None if found is None else found.date()
+
+
+def _some(listed: Sequence[Members]) -> str:
+    names = [name for one in listed if (name := text(one.get("id"))) is not None]
+    return ", ".join(map(repr, names[:12])) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
