@@ -191,7 +191,7 @@ class ModelClient:
             conversations = [_as_user(prompt) for prompt in asked]
             return [Completion(one.text, one) for one in self._backend.chat(self._name, conversations, sampling)]
         rendered = [template.prompt(prompt) for prompt in asked]
-        ended = replace(sampling, stop=(template.stop, *sampling.stop))
+        ended = replace(sampling, stop=(template.stop, *sampling.stop)) if template.stop else sampling
         return [
             Completion(template.parse(one.text), one) for one in self._backend.complete(self._name, rendered, ended)
         ]

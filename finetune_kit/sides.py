@@ -40,6 +40,8 @@ class Sides:
     training: Side
     held_out: tuple[Side, ...] = ()
     cleaning: tuple[RuleCount, ...] = ()
+    template: PromptTemplate | None = None
+    """What stood around the rows where they came from and is to stay so; else one is chosen."""
 
     @property
     def kind(self) -> Kind:
@@ -89,6 +91,8 @@ class Sides:
         """Chosen over all sides, so that none can hold it unnoticed; None for what is no prompt and completion."""
         if self.kind != "completion":
             return None
+        if self.template is not None:
+            return self.template
         return PromptTemplate.choose(completions(side.rows for side in (self.training, *self.held_out)))
 
 

@@ -28,17 +28,11 @@ class PromptTemplate:
     """
 
     separator: str
-    """Ends every prompt."""
+    """Ends every prompt; empty only where a model learned from a file that had none."""
     stop: str
-    """Ends every completion; generation stops there."""
+    """Ends every completion, and generation stops there; empty only as above."""
     leading_space: bool
     """Whether completions begin with a space, as words of alphabetic scripts do in the tokens of most models."""
-
-    def __post_init__(self) -> None:
-        if not self.separator or not self.stop:
-            raise TemplateError(
-                "a prompt template needs a separator and a stop sequence of at least one character each"
-            )
 
     @classmethod
     def choose(cls, examples: Iterable[CompletionExample]) -> PromptTemplate:
@@ -64,7 +58,7 @@ class PromptTemplate:
 
     def prompt(self, text: str) -> str:
         """`text` as the model sees it; a prompt that was rendered already is refused rather than rendered twice."""
-        if text.endswith(self.separator):
+        if self.separator and text.endswith(self.separator):
             raise TemplateError(
                 f"the prompt already ends with the separator {self.separator!r}, which this model's template adds. "
                 "Pass the plain text."
@@ -77,12 +71,12 @@ class PromptTemplate:
 
     def parse(self, generated: str) -> str:
         """The plain completion in what the model wrote."""
-        text = generated.partition(self.stop)[0]
+        text = generated.partition(self.stop)[0] if self.stop else generated
         return text.removeprefix(" ") if self.leading_space else text
 
     def misfit(self, example: CompletionExample) -> str | None:
         """Why this template cannot render `example` unmistakably; None for all examples that it was chosen over."""
-        if not _ends(self.separator, example.prompt):
+        if self.separator and not _ends(self.separator, example.prompt):
             return f"the prompt holds {self.separator!r}, the separator that ends every prompt for this model"
         if self.parse(self.completion(example.completion)) != example.completion:
             return f"the completion holds {self.stop!r}, the stop sequence that ends every completion for this model"

@@ -124,10 +124,12 @@ def test_a_rendered_prompt_is_refused() -> None:
         template.prompt(template.prompt("a"))
 
 
-@pytest.mark.parametrize(("separator", "stop"), [("", "\n"), (" ->", "")])
-def test_empty_marks_are_refused(separator: str, stop: str) -> None:
-    with pytest.raises(TemplateError, match="at least one character"):
-        PromptTemplate(separator=separator, stop=stop, leading_space=False)
+@given(TEXTS, TEXTS)
+def test_without_marks_texts_stay_as_they_are(prompt: str, completion: str) -> None:
+    bare = PromptTemplate(separator="", stop="", leading_space=False)
+    assert bare.prompt(prompt) + bare.completion(completion) == prompt + completion
+    assert bare.parse(completion) == completion
+    assert bare.misfit(CompletionExample(prompt, completion)) is None
 
 
 def test_a_misfit_is_told() -> None:

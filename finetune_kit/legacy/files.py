@@ -1,0 +1,144 @@
+"""`File`: training files and results, at whatever backend the script is connected to."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path, PurePath
+from typing import Protocol, Unpack
+
+import orjson
+
+from finetune_kit.dataset import Dataset
+from finetune_kit.legacy.asynchronous import in_thread
+from finetune_kit.legacy.error import InvalidRequestError, old_names
+from finetune_kit.legacy.replies import Reply, id_of, listed
+from finetune_kit.legacy.result_files import in_old_columns
+from finetune_kit.legacy.settings import Transport, connection
+from finetune_kit.legacy.shapes import file_reply
+from finetune_kit.uploads import SpooledFile
+
+_log = logging.getLogger("finetune_kit")
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+class Readable(Protocol):
+    """A file that is open for reading."""
+
+    def read(self) -> bytes | str:
+        """All of it."""
+        ...
+
+
+@old_names()
+def _create(
+    file: Readable | bytes | str | os.PathLike[str],
+    purpose: str,
+    model: str | None = None,  # noqa: ARG001 - it had no effect then either
+    user_provided_filename: str | None = None,
+    **call: Unpack[Transport],
+) -> Reply:
+    """Send a training file, open for reading or as a path: JSON Lines line by line as they are, a table as such."""
+    if purpose != "fine-tune":
+        raise InvalidRequestError(
+            f"purpose={purpose!r} cannot be carried: files are for training here. Pass 'fine-tune'.", param="purpose"
+        )
+    content, name = _read(file)
+    name = PurePath(user_provided_filename or name).name
+    at = connection(call)
+    mark = at.backend.profile.byte_order_mark
+    with SpooledFile.of(_lines(content, name), filename=name, byte_order_mark=mark) as spooled:
+        return file_reply(at.backend.upload(spooled))
+
+
+def _read(file: Readable | bytes | str | os.PathLike[str]) -> tuple[bytes, str]:
+    """What is in it and what it is called."""
+    if isinstance(file, bytes):
+        return file, "file"
+    if isinstance(file, str | os.PathLike):
+        return Path(file).read_bytes(), Path(file).name
+    content = file.read()
+    return content.encode() if isinstance(content, str) else content, str(getattr(file, "name", "file"))
+
+
+def _lines(content: bytes, name: str) -> Iterable[bytes]:
+    lines = [line for line in content.removeprefix(_BYTE_ORDER_MARK).splitlines() if line.strip()]
+    if lines and all(map(_is_trainable, lines)):
+        return lines
+    data = read_content(content, name)
+    if data.source.refusals:
+        first = data.source.refusals[0]
+        raise InvalidRequestError(
+            f"{name} line {first.line} and {data.source.rows_refused:,} rows in all cannot be read: {first.reason}. "
+            f"{first.hint}",
+            param="file",
+        )
+    _log.warning("%s is no JSON Lines of prompts and completions, or of messages; its rows are sent as such.", name)
+    return data.rows.content_lines()
+
+
+def _is_trainable(line: bytes) -> bool:
+    try:
+        match orjson.loads(line):
+            case {"prompt": str(), "completion": str()} | {"messages": [*_]}:
+                return True
+            case _:
+                return False
+    except orjson.JSONDecodeError:
+        return False
+
+
+def read_content(content: bytes, name: str) -> Dataset:
+    """The rows of a file that is in memory; `DataError` where it holds none."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, name)
+        path.write_bytes(content)
+        return Dataset.from_file(path)
+
+
+@old_names()
+def _retrieve(id: object, **call: Unpack[Transport]) -> Reply:  # noqa: A002 - its name
+    """What is known of a file."""
+    return file_reply(connection(call).backend.file(id_of(id, "id")))
+
+
+@old_names()
+def _list(**call: Unpack[Transport]) -> Reply:
+    """All training files, the newest first."""
+    return listed([file_reply(state) for state in connection(call).backend.files()])
+
+
+@old_names()
+def _download(id: object, **call: Unpack[Transport]) -> bytes:  # noqa: A002 - its name
+    """A file's bytes; a result file's as CSV with the columns of 2023, and today's behind them."""
+    return in_old_columns(connection(call).backend.file_content(id_of(id, "id")))
+
+
+@old_names()
+def _delete(sid: object, **call: Unpack[Transport]) -> Reply:
+    """Delete a file."""
+    file_id = id_of(sid, "sid")
+    connection(call).backend.delete_file(file_id)
+    return Reply(id=file_id, object="file", deleted=True)
+
+
+@old_names()
+def _find_matching_files(name: str, bytes: int, purpose: str, **call: Unpack[Transport]) -> list[Reply]:  # noqa: A002
+    """Files with this name and size; content is not compared."""
+    wanted = (PurePath(name).name, bytes, purpose)
+    found = map(file_reply, connection(call).backend.files())
+    return [one for one in found if (PurePath(one["filename"]).name, one["bytes"], one["purpose"]) == wanted]
+
+
+class File:
+    """Training files and results."""
+
+    create, acreate = staticmethod(_create), staticmethod(in_thread(_create))
+    retrieve, aretrieve = staticmethod(_retrieve), staticmethod(in_thread(_retrieve))
+    list, alist = staticmethod(_list), staticmethod(in_thread(_list))
+    download, adownload = staticmethod(_download), staticmethod(in_thread(_download))
+    delete, adelete = staticmethod(_delete), staticmethod(in_thread(_delete))
+    find_matching_files = staticmethod(_find_matching_files)
+    afind_matching_files = staticmethod(in_thread(_find_matching_files))

@@ -1,0 +1,77 @@
+"""Training and validation files of an old script, as sides that are trained on exactly as they are."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+from finetune_kit.backends import Backend
+from finetune_kit.dataset import Dataset
+from finetune_kit.errors import UnknownFileError
+from finetune_kit.legacy.error import InvalidRequestError
+from finetune_kit.legacy.files import read_content
+from finetune_kit.legacy.marks import found_template, misfit, taken_off
+from finetune_kit.legacy.replies import id_of
+from finetune_kit.sides import Side, Sides
+from finetune_kit.templates import PromptTemplate
+
+_ID_BEGINS = "file-"
+
+
+def sides_of(backend: Backend, training_file: object, validation_file: object, model: object) -> Sides:
+    """The rows of both files without the marks around them, and these marks, which training puts back."""
+    given = (("training", training_file), ("validation", validation_file))
+    sides = [_side(backend, name, file) for name, file in given if file is not None]
+    rows = [side.rows for side in sides]
+    earlier = _earlier_template(backend, model)
+    if earlier is None:
+        template = found_template(rows)
+    else:
+        template = earlier
+        if misfit(template, rows) is not None:
+            raise InvalidRequestError(_unlike(str(model), template), param="training_file")
+    training, *held_out = (replace(side, rows=taken_off(side.rows, template)) for side in sides)
+    return Sides(training, tuple(held_out), template=template)
+
+
+def _side(backend: Backend, name: str, file: object) -> Side:
+    parameter = f"{name}_file"
+    if isinstance(file, os.PathLike) or (isinstance(file, str) and _is_path(file)):
+        data = Dataset.from_file(cast("str | os.PathLike[str]", file))
+        return Side(name, data.rows, data.source)
+    file_id = id_of(file, parameter)
+    try:
+        content = backend.file_content(file_id)
+    except UnknownFileError as error:
+        raise InvalidRequestError(_missing(parameter, file_id), param=parameter) from error
+    data = read_content(content, file_id)
+    return Side(name, data.rows, data.source)
+
+
+def _is_path(text: str) -> bool:
+    """What looks like an id is one, as it was then."""
+    return not text.startswith(_ID_BEGINS) and Path(text).expanduser().is_file()
+
+
+def _missing(parameter: str, file: str) -> str:
+    if file.lower().startswith(("http://", "https://")):
+        return f"{parameter}={file!r}: nothing is fetched from the web here. Download it, and pass its path."
+    return f"{parameter}={file!r} is neither a file here nor the id of one at the backend. Look at File.list()."
+
+
+def _earlier_template(backend: Backend, model: object) -> PromptTemplate | None:
+    """Of the fine-tuned model that is trained further, if it is one."""
+    if not isinstance(model, str) or not backend.resolve(model).base:
+        return None
+    return backend.card(model).template
+
+
+def _unlike(model: str, template: PromptTemplate) -> str:
+    space = ", and completions begin with a space" if template.leading_space else ""
+    return (
+        f"{model} learned from prompts that end with {template.separator!r} and completions that end with "
+        f"{template.stop!r}{space}; some rows here are otherwise. Mark them alike, or leave the marks to the library: "
+        f"Dataset.from_file(...).split(0.8).train(model={model!r})."
+    )
