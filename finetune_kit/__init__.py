@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from finetune_kit.errors import FinetuneKitError
     from finetune_kit.evaluation import Evaluation, evaluate
     from finetune_kit.fixes import row_fix
+    from finetune_kit.history import jobs
     from finetune_kit.hosts import models
     from finetune_kit.job import FineTuneJob
     from finetune_kit.records import ChatExample, CompletionExample, Message, PreferenceExample
@@ -67,6 +68,7 @@ __all__ = [
     "evaluate",
     "follow",
     "follow_async",
+    "jobs",
     "models",
     "row_fix",
     "row_validator",
@@ -103,6 +105,7 @@ _MODULE_OF = {
     "evaluate": "evaluation",
     "follow": "together",
     "follow_async": "together",
+    "jobs": "history",
     "models": "hosts",
     "row_fix": "fixes",
     "row_validator": "validators",

@@ -42,6 +42,7 @@ class FineTuneJob:
 
     def __init__(self, state: JobState, backend: Backend) -> None:
         self._state, self._backend = state, backend
+        self._noted = None if state.finished else state.status  # an end has to be noted once it is told
 
     @classmethod
     def attach(cls, job_id: str, backend: Backend | None = None) -> FineTuneJob:
@@ -79,6 +80,8 @@ class FineTuneJob:
         """Ask the backend, unless the job has ended."""
         if not self._state.finished:
             self._learn(QUESTIONS.call(lambda: self._backend.job(self.id)))
+        else:
+            self._learn(self._state)
         return self
 
     def events(self, *, after: Event | str | None = None) -> list[Event]:
@@ -167,6 +170,8 @@ class FineTuneJob:
             if on_progress is not None:
                 on_progress(state)
 
+        if self._state.finished:
+            self._learn(self._state)
         return Watch(
             state=self._state,
             after=after.id if isinstance(after, Event) else after,
@@ -177,10 +182,10 @@ class FineTuneJob:
 
     def _learn(self, state: JobState) -> None:
         """Every state that is seen of it comes by here."""
-        changed = state.status != self._state.status
         self._state = state
-        if changed:
+        if state.status != self._noted:
             remembering.saw(self._backend, state)
+            self._noted = state.status
 
     def _come_back(self) -> Detached:
         return detached([(self.id, self._backend)])

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 from finetune_kit.backends import Backend, JobState
 from finetune_kit.backends.protocol import TERMINAL
 from finetune_kit.errors import JobNotFinishedError, StorageError, UnknownFileError
 from finetune_kit.ledger import Ledger, Place
 
+
+@runtime_checkable
+class HasAddress(Protocol):
+    """What a backend may offer besides: where it asks."""
+
+    @property
+    def address(self) -> str:
+        """The host's address, without a secret in it."""
+        ...
+
+
 _log = logging.getLogger("finetune_kit")
+_told_ends: list[tuple[Ledger, Place, str]] = []
 
 
 def place_of(backend: Backend) -> Place | None:
@@ -18,23 +32,35 @@ def place_of(backend: Backend) -> Place | None:
     account = backend.account
     if account is None:
         return None
-    profile = backend.profile
-    return Place(host=profile.name, account=account, address=profile.base_url or "")
+    address = backend.address if isinstance(backend, HasAddress) else ""
+    return Place(host=backend.profile.name, account=account, address=address)
 
 
 def saw(backend: Backend, state: JobState, *, told_end: bool = True) -> None:
     """Remember how a job is: to be called when something has changed.
 
-    Where it has ended, whoever called is taken to know it now: the same training is a new one from then on. With
-    `told_end` false, nobody has been told yet.
+    Where it has ended, whoever called is taken to know it, and to have made use of it when this process comes to its
+    end or starts the next job: the same training is a new one from then on. A process that is killed before leaves the
+    job to be taken up again. With `told_end` false, nobody has been told.
     """
 
     def write(ledger: Ledger, place: Place) -> None:
         ledger.intents.saw(place, state.id, status=state.status, fine_tuned_model=state.fine_tuned_model)
         if state.finished and told_end:
-            ledger.intents.end_seen(place, state.id)
+            _told_ends.append((ledger, place, state.id))
 
     _write(backend, write)
+
+
+@atexit.register
+def settle_ends() -> None:
+    """Remember of all jobs of whose end this process was told that it has made use of them."""
+    while _told_ends:
+        ledger, place, job_id = _told_ends.pop()
+        try:
+            ledger.intents.end_seen(place, job_id)
+        except StorageError as error:
+            _log.warning("That the end of %s was seen is not written down: %s", job_id, error)
 
 
 def let_go(backend: Backend, job_id: str) -> None:

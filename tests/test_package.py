@@ -48,6 +48,7 @@ PUBLIC = [
     "evaluate",
     "follow",
     "follow_async",
+    "jobs",
     "models",
     "row_fix",
     "row_validator",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from finetune_kit import Dataset
 from finetune_kit.backends import JobState
 from finetune_kit.errors import JobNotFinishedError, UnknownFileError
 from finetune_kit.ledger import Intent, Ledger, Place
-from finetune_kit.remembering import delete_files, last_told, let_go, place_of, saw, told
+from finetune_kit.remembering import delete_files, last_told, let_go, place_of, saw, settle_ends, told
 from finetune_kit.testing import MemoryBackend
 
 PLACE = Place(host="memory", account="mine")
@@ -69,7 +71,34 @@ def test_what_is_seen_of_a_job_is_written_down() -> None:
     assert (found.status, found.fine_tuned_model, found.end_seen_at) == ("succeeded", state.fine_tuned_model, None)
     assert last_told(backend, state.id) == "ftevent-3"
     saw(backend, state)
-    assert next(one for one in Ledger().intents.all() if one.token == "t").end_seen_at is not None
+    assert end_seen() is False
+    settle_ends()
+    assert end_seen() is True
+
+
+PROCESS = """
+import os, sys
+from finetune_kit.testing import MemoryBackend
+from tests.test_remembering import finished
+finished(MemoryBackend(account="mine"))
+if sys.argv[1] == "killed":
+    os.kill(os.getpid(), 9)
+if sys.argv[1] == "raises":
+    raise RuntimeError
+"""
+
+
+@pytest.mark.parametrize("how", ["ends", "raises", "killed"])
+def test_an_end_counts_as_seen_unless_the_process_is_killed(how: str) -> None:
+    root = Path(__file__).parent.parent
+    subprocess.run([sys.executable, "-c", PROCESS, how], cwd=root, check=False, capture_output=True)
+    [found] = Ledger().intents.all()
+    assert found.status == "succeeded"
+    assert (found.end_seen_at is not None) is (how != "killed")
+
+
+def end_seen() -> bool:
+    return next(one for one in Ledger().intents.all() if one.token == "t").end_seen_at is not None
 
 
 def test_a_job_that_is_given_up_counts_as_seen_to_its_end() -> None:

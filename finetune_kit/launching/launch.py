@@ -17,7 +17,7 @@ from finetune_kit.launching.order import Order
 from finetune_kit.launching.patience import PATIENCE_SECONDS, Patience, nothing_started
 from finetune_kit.launching.starting import Starter
 from finetune_kit.ledger import Intent, Ledger
-from finetune_kit.remembering import place_of
+from finetune_kit.remembering import place_of, settle_ends
 
 _log = logging.getLogger("finetune_kit")
 
@@ -31,7 +31,7 @@ def launch(
 ) -> JobState:
     """Have the files at the host and the job started, once, and return without waiting for its end.
 
-    The same order, given while an earlier job of it is live or before anybody on this machine was told how that ended,
+    The same order, given while an earlier job of it is live or before anybody on this machine has made use of its end,
     returns that job, and so does one whose earlier launch was killed or lost the answer. `on_progress` is told how many
     bytes of the file that is being sent have gone.
 
@@ -44,6 +44,7 @@ def launch(
         return backend.start(order.spec(token=uuid4().hex, files=_stored(order, backend, files, patience)))
     with ExitStack() as stack:
         with nothing_started():
+            settle_ends()
             ledger, fingerprint = Ledger(), order.fingerprint(place)
             lock = alone(ledger.locks, "launch", fingerprint, what="starting the same training", patience=patience)
             stack.enter_context(lock)
@@ -107,6 +108,6 @@ def _still_wanted(intent: Intent, look: LookUp) -> JobState | None:
         "to train once more, wait() for its end or cancel() it first.",
         job.id,
         when,
-        "has ended, of which nobody has been told" if job.finished else f"is {job.status!r}",
+        f"has ended as {job.status!r}, of which no run has made use" if job.finished else f"is {job.status!r}",
     )
     return job

@@ -90,7 +90,7 @@ class Starter:
                     found = self._after_a_lost_answer(intent, spec, error)
                     if found is not None:
                         return found
-                    if posts >= _MOST_POSTS:
+                    if posts >= _MOST_POSTS or isinstance(error, StorageError):
                         raise _unclear(error) from error
                 else:
                     later = _later_may_help(error)
@@ -182,7 +182,7 @@ _UNCLEAR = (
 
 
 def _unclear(error: FinetuneKitError) -> FinetuneKitError:
-    if isinstance(error, UnclearOutcomeError):
+    if isinstance(error, UnclearOutcomeError | StorageError):
         return saying(error, _UNCLEAR)
     return UnclearOutcomeError(f"{error} {_UNCLEAR}")
 
@@ -190,7 +190,8 @@ def _unclear(error: FinetuneKitError) -> FinetuneKitError:
 def _is_unclear(error: FinetuneKitError) -> bool:
     if isinstance(error, HostUnavailableError):
         return error.sent
-    return isinstance(error, UnclearOutcomeError | HostReplyError)
+    # A backend may keep papers of its own before it asks, and after it has been answered.
+    return isinstance(error, UnclearOutcomeError | HostReplyError | StorageError)
 
 
 def _later_may_help(error: FinetuneKitError) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from finetune_kit import Dataset, Split
 from finetune_kit._clock import FastClock
 from finetune_kit.backends import JobSpec, JobState
 from finetune_kit.errors import (
@@ -427,6 +428,19 @@ def test_a_disk_that_is_full_just_before_the_question_stops_it(world: World, mon
     assert world.jobs == []
 
 
+@pytest.mark.parametrize("reached", [True, False])
+def test_a_backend_that_cannot_keep_its_own_papers_hides_no_job(world: World, *, reached: bool) -> None:
+    full = StorageError("no space is left.")
+    world.script["start"] = [Lost(full) if reached else full]
+    if reached:
+        assert launch(order(), Host(world)).id == "ftjob-1"
+    else:
+        with pytest.raises(StorageError, match=r"no space is left\. Whether the job was started is not known"):
+            launch(order(), Host(world))
+    assert launch(order(), Host(world)).id == "ftjob-1"
+    assert len(world.jobs) == 1
+
+
 def test_a_disk_that_is_full_just_after_the_answer_hides_no_job(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -439,3 +453,25 @@ def test_a_disk_that_is_full_just_after_the_answer_hides_no_job(
     assert "could not be written down" in caplog.text
     assert launch(order(), Host(world)).id == job.id
     assert len(world.jobs) == 1
+
+
+# as users meet it
+
+
+def rows() -> Split:
+    return Dataset.from_records([(f"Where is parcel {number}?", "track") for number in range(20)]).split(0.8)
+
+
+def test_a_script_that_is_run_twice_gets_its_live_job_and_after_its_end_a_new_one(world: World) -> None:
+    first, again = (rows().train(backend=Host(world)) for _ in "ab")
+    assert first.id == again.id
+    for _ in range(3):
+        world.memory.advance(first.id)
+    late = rows().train(backend=Host(world))
+    assert (late.id, late.wait().state.status) == (first.id, "succeeded")
+    assert rows().train(backend=Host(world)).id != first.id
+
+
+def test_a_cancelled_job_is_not_given_again(world: World) -> None:
+    first = rows().train(backend=Host(world)).cancel()
+    assert rows().train(backend=Host(world)).id != first.id

@@ -116,6 +116,11 @@ class HostedBackend:
         return self._connection.account
 
     @property
+    def address(self) -> str:
+        """Where the host is asked, without a secret in it."""
+        return self._connection.shown
+
+    @property
     def _asker(self) -> Asker:
         return self._connection.asker
 
@@ -143,7 +148,7 @@ class HostedBackend:
         return self._ledger.cards
 
     def _place(self) -> Place:
-        return Place(self.profile.name, self.account, self._connection.shown)
+        return Place(self.profile.name, self.account, self.address)
 
     def host_time(self) -> datetime | None:
         """What the host's clock shows now, by the dates of its answers."""

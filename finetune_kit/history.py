@@ -1,0 +1,162 @@
+"""`jobs`: everything that this machine has ever started, on every host, without asking any of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from html import escape
+from typing import overload
+
+from finetune_kit.backends import Backend, HostedBackend, LocalBackend
+from finetune_kit.errors import ParameterError
+from finetune_kit.job import FineTuneJob
+from finetune_kit.ledger import Intent, IntentState, Ledger
+
+_COLUMNS = ("started", "host", "job", "model", "suffix", "state", "last seen", "fine-tuned model")
+_IN_WORDS: dict[IntentState, str] = {
+    "waiting": "not started yet",
+    "asked": "not known",
+    "started": "",
+    "void": "refused",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class JobRow:
+    """One training that this machine asked for."""
+
+    host: str
+    address: str
+    """Where the host answers; empty on this machine."""
+    account: str
+    job_id: str | None
+    """None where no job came of it, or where that is not known yet."""
+    token: str
+    """Goes with the job where the host keeps metadata, under the key `ftk_token`."""
+    requested_model: str
+    model: str
+    method: str
+    suffix: str | None
+    fine_tuned_model: str | None
+    status: str
+    """Of the job, when it was last seen; empty where it never was."""
+    seen_at: datetime | None
+    started_at: datetime
+    """When it was asked for."""
+    intent: IntentState
+    """`asked` is one whose outcome is not known: the next `train` of the same looks for its job."""
+
+    @classmethod
+    def of(cls, intent: Intent) -> JobRow:
+        """A row of the table."""
+        return cls(
+            host=intent.place.host,
+            address=intent.place.address,
+            account=intent.place.account,
+            job_id=intent.job_id,
+            token=intent.token,
+            requested_model=intent.requested_model,
+            model=intent.model,
+            method=intent.method,
+            suffix=intent.suffix,
+            fine_tuned_model=intent.fine_tuned_model,
+            status=intent.status,
+            seen_at=_moment(intent.seen_at),
+            started_at=datetime.fromtimestamp(intent.created_at, UTC),
+            intent=intent.state,
+        )
+
+    def attach(self, backend: Backend | None = None) -> FineTuneJob:
+        """The job, asked of its host by `backend`, or else by one with the key that the environment holds.
+
+        Raises `ParameterError` where no job is known.
+        """
+        if self.job_id is None:
+            raise ParameterError(
+                f"no job is known of this training ({_IN_WORDS[self.intent]}). Call train() with the same data and "
+                "settings: it looks for the job first.",
+                parameter="job_id",
+            )
+        return FineTuneJob.attach(self.job_id, backend if backend is not None else self._backend())
+
+    def _backend(self) -> Backend:
+        if self.host == "local":
+            return LocalBackend(home=self.account)
+        return HostedBackend(base_url=self.address or None, host=self.host)
+
+    def cells(self) -> tuple[str, ...]:
+        """What the table shows."""
+        return (
+            _shown(self.started_at),
+            self.host,
+            self.job_id or "-",
+            self.requested_model,
+            self.suffix or "-",
+            self.status or _IN_WORDS[self.intent],
+            _shown(self.seen_at),
+            self.fine_tuned_model or "-",
+        )
+
+
+class JobTable(Sequence[JobRow]):
+    """Rows to work with, the newest first; printed, an aligned table, and a table in a notebook too."""
+
+    def __init__(self, rows: Iterable[JobRow]) -> None:
+        self._rows = tuple(rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, index: int) -> JobRow: ...
+    @overload
+    def __getitem__(self, index: slice) -> JobTable: ...
+    def __getitem__(self, index: int | slice) -> JobRow | JobTable:
+        return JobTable(self._rows[index]) if isinstance(index, slice) else self._rows[index]
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def __str__(self) -> str:
+        lines = [_COLUMNS, *(tuple(map(_plain, row.cells())) for row in self._rows)]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        aligned = (
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+        )
+        return "\n".join((*aligned, self._note()))
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{name}</th>" for name in _COLUMNS)
+        body = "".join(
+            "<tr>" + "".join(f"<td>{escape(_plain(cell))}</td>" for cell in row.cells()) + "</tr>" for row in self._rows
+        )
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><p>{escape(self._note())}</p>"
+
+    def _note(self) -> str:
+        told = "As this machine last saw them; attach() asks the host."
+        if any(row.intent == "asked" for row in self._rows):
+            told += " Of those that are not known, the answer was lost: train() with the same data looks for the job."
+        return told
+
+
+def jobs(host: str | None = None) -> JobTable:
+    """The trainings that this machine has asked for, on one host or on all, the newest first; no host is asked.
+
+    >>> for row in jobs("openai"):  # doctest: +SKIP
+    ...     print(row.job_id, row.status, row.attach().status)
+    """
+    return JobTable(JobRow.of(intent) for intent in Ledger().intents.all(host))
+
+
+def _moment(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def _shown(when: datetime | None) -> str:
+    return "-" if when is None else when.astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def _plain(text: str) -> str:
+    """A host's words may hold characters that steer a terminal."""
+    return "".join(char if char.isprintable() else "�" for char in text)
