@@ -2,7 +2,17 @@
 
 from finetune_kit.testing.conformance import check_backend
 from finetune_kit.testing.memory_backend import MemoryBackend
-from finetune_kit.testing.simulator import Fault, HostSimulator
+from finetune_kit.testing.simulator import FLAVOURS, Fault, Flavour, HostSimulator, ManualClock, Pace
 from finetune_kit.testing.validator_conformance import check_validator
 
-__all__ = ["Fault", "HostSimulator", "MemoryBackend", "check_backend", "check_validator"]
+__all__ = [
+    "FLAVOURS",
+    "Fault",
+    "Flavour",
+    "HostSimulator",
+    "ManualClock",
+    "MemoryBackend",
+    "Pace",
+    "check_backend",
+    "check_validator",
+]

@@ -41,12 +41,12 @@ class Content:
     """A file made of one blob or of several parts."""
 
     def __init__(self, *blobs: Blob) -> None:
-        self._blobs = blobs
+        self.blobs = blobs
         self.size = sum(blob.size for blob in blobs)
 
     def blocks(self) -> Iterator[bytes]:
         """All of it."""
-        for blob in self._blobs:
+        for blob in self.blobs:
             yield from blob.blocks()
 
     def read(self) -> bytes:
@@ -75,7 +75,7 @@ class Content:
 
     def close(self) -> None:
         """Let go of it."""
-        for blob in self._blobs:
+        for blob in self.blobs:
             blob.close()
 
 

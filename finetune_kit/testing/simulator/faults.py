@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Literal, TypeAlias, get_args
 
+from pydantic import JsonValue  # the one that pydantic can check
+
 from finetune_kit.errors import ParameterError
-from finetune_kit.records import JsonValue
 
 Kind: TypeAlias = Literal[
     "rate_limit",

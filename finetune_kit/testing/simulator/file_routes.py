@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import orjson
 
+from finetune_kit.records import JsonValue
 from finetune_kit.testing.simulator import checking
 from finetune_kit.testing.simulator.blob import Content
 from finetune_kit.testing.simulator.desk import Desk
@@ -138,6 +139,9 @@ def _lifetime(fields: Mapping[str, str]) -> float | None:
     seconds = fields.get("expires_after[seconds]")
     if seconds is None:
         return None
-    if not seconds.isdecimal():
-        raise checking.wrong_type("expires_after.seconds", "an integer", seconds)
-    return checking.integer(int(seconds), param="expires_after.seconds", least=3600, most=2_592_000)
+    return check_lifetime(int(seconds) if seconds.isdecimal() else seconds)
+
+
+def check_lifetime(seconds: JsonValue) -> float:
+    """An hour at least, thirty days at most."""
+    return checking.integer(seconds, param="expires_after.seconds", least=3600, most=2_592_000)

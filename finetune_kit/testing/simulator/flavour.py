@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from finetune_kit.errors import ParameterError
+from finetune_kit.hosts import host_profile
 
 ResultFormat: TypeAlias = Literal["base64", "plain"]
 ResultColumns: TypeAlias = Literal["openai", "azure", "legacy"]
@@ -45,7 +46,7 @@ class Flavour:
 
 
 _BARE = Flavour(
-    name="openai",
+    name="generic",
     max_upload_bytes=None,
     keeps_metadata=False,
     has_events=False,
@@ -70,24 +71,34 @@ FLAVOURS: Mapping[str, Flavour] = {
         status_words={"validating_files": "pending", "queued": "pending"},
         omits_nulls=True,
     ),
-    "nebius": Flavour(
-        name="nebius",
-        max_upload_bytes=None,
-        max_file_bytes=5 << 30,
-        keeps_metadata=False,
-        can_pause=False,
-        tells_job_limits=False,
-        result_format="plain",
-    ),
     "bare": _BARE,
 }
 """`bare` has files, jobs and models: no metadata, events, checkpoints, uploads in parts or lists of models."""
 
 
 def flavour_of(host: str | Flavour) -> Flavour:
-    """A flavour by its name."""
+    """A flavour by its name, or by the name of a host profile."""
     if isinstance(host, Flavour):
         return host
-    if host not in FLAVOURS:
-        raise ParameterError(f"host={host!r} is not simulated; there are {', '.join(FLAVOURS)}.", parameter="host")
-    return FLAVOURS[host]
+    if host in FLAVOURS:
+        return FLAVOURS[host]
+    profile = host_profile(host)
+    if not profile.openai_api:
+        raise ParameterError(f"host={host!r} does not speak the OpenAI API and is not simulated.", parameter="host")
+    return Flavour(
+        name=host,
+        azure=profile.api == "azure",
+        byte_order_mark=profile.byte_order_mark,
+        min_examples=profile.min_examples or 1,
+        max_file_bytes=profile.max_file_bytes,
+        max_upload_bytes=profile.max_upload_bytes,
+        max_part_bytes=profile.upload_part_bytes,
+        max_suffix_characters=profile.max_suffix_characters or 64,
+        keeps_metadata=profile.keeps_metadata,
+        has_events=profile.has_events,
+        has_checkpoints=profile.has_checkpoints,
+        can_pause=profile.can_pause,
+        lists_models=profile.lists_models,
+        tells_job_limits=profile.tells_job_limits,
+        result_format="plain",
+    )

@@ -11,10 +11,10 @@ from typing import Self
 
 from finetune_kit._clock import Clock
 from finetune_kit.backends import Backend
-from finetune_kit.errors import JobNotFoundError
 from finetune_kit.hosts import host_profile
 from finetune_kit.testing.memory_backend import MemoryBackend
 from finetune_kit.testing.simulator.application import routed
+from finetune_kit.testing.simulator.control import ControlRoutes
 from finetune_kit.testing.simulator.courses import course_of
 from finetune_kit.testing.simulator.desk import Desk
 from finetune_kit.testing.simulator.faults import Fault, FaultScript
@@ -23,7 +23,6 @@ from finetune_kit.testing.simulator.files import FileShelf
 from finetune_kit.testing.simulator.flavour import Flavour, flavour_of
 from finetune_kit.testing.simulator.gate import Gate
 from finetune_kit.testing.simulator.inference import InferenceRoutes
-from finetune_kit.testing.simulator.job import Job
 from finetune_kit.testing.simulator.job_routes import JobRoutes
 from finetune_kit.testing.simulator.jobs import JobBook
 from finetune_kit.testing.simulator.log import RequestLog
@@ -31,10 +30,15 @@ from finetune_kit.testing.simulator.model_routes import ModelRoutes
 from finetune_kit.testing.simulator.models import ModelShelf
 from finetune_kit.testing.simulator.names import Names
 from finetune_kit.testing.simulator.pace import Pace
-from finetune_kit.testing.simulator.refusals import Refusal
 from finetune_kit.testing.simulator.server import LoopbackServer
+from finetune_kit.testing.simulator.steering import Steering
 from finetune_kit.testing.simulator.training import Trainer
+from finetune_kit.testing.simulator.upload_routes import UploadRoutes
+from finetune_kit.testing.simulator.uploads import UploadShelf
 from finetune_kit.testing.simulator.wire import JsonObject
+
+UNNAMED_BASE = "simulated-8b-instruct"
+"""The base model of hosts whose profile names none."""
 
 
 class HostSimulator:
@@ -75,8 +79,9 @@ class HostSimulator:
         names = Names(seed)
         trainer = Trainer(MemoryBackend(advance_on_look=False) if backend is None else backend)
         profile = host_profile(flavour.name)
-        known = {
-            name: profile.models[name].kinds if name in profile.models else () for name in models or profile.models
+        bases = {
+            name: profile.models[name].kinds if name in profile.models else ()
+            for name in models or tuple(profile.models) or (UNNAMED_BASE,)
         }
         self.api_key = f"sk-simulator-{secrets.token_hex(16)}" if key is None else key
         self.requests = RequestLog()
@@ -88,7 +93,7 @@ class HostSimulator:
             random=random.Random(seed),
             files=FileShelf(names, azure=flavour.azure),
             models=ModelShelf(
-                bases=known,
+                bases=bases,
                 aliases=profile.aliases,
                 shutdown_dates=dict(shutdown_dates or {}),
                 inner_base=trainer.base,
@@ -97,7 +102,9 @@ class HostSimulator:
             trainer=trainer,
             clock=clock,
         )
+        self._uploads = UploadShelf(names)
         self._book = JobBook(self._desk, course_of, max_pending_jobs=max_pending_jobs)
+        self._steering = Steering(self._book)
         self._port = port
         self._server: LoopbackServer | None = None
 
@@ -156,33 +163,23 @@ class HostSimulator:
 
     def advance(self, job_id: str) -> str:
         """Let a job go on to its next status at once; returns that status."""
-        with self._desk.lock:
-            job = self._job(job_id)
-            job.course.step(self._desk.now())
-            return job.status
+        return self._steering.advance(job_id)
 
     def finish(self, job_id: str) -> str:
-        """Let a job go on to its end at once; returns how it ended. A paused job stays as it is."""
-        status = ""
-        while status not in ("succeeded", "failed", "cancelled", "paused"):
-            status = self.advance(job_id)
-        return status
+        """Let a job go on to its end at once, or until it rests; returns its status then."""
+        return self._steering.finish(job_id)
 
     def fail(self, job_id: str, message: str = "The job failed.", *, code: str = "server_error") -> None:
         """Let a job fail."""
-        with self._desk.lock:
-            self._job(job_id).fail(code, message, at=self._desk.now())
+        self._steering.fail(job_id, message, code=code)
 
     def close_to_training(self, model: str) -> None:
         """From now on the base model answers, but takes no new jobs."""
-        with self._desk.lock:
-            self._desk.models.closed_to_training.add(model)
+        self._steering.close_to_training(model)
 
     def deploy(self, model: str, *, name: str) -> None:
         """At Azure: let a model answer under the name of a deployment."""
-        with self._desk.lock:
-            self._desk.models.find(model, self._desk.now())
-            self._desk.models.deployments[name] = model
+        self._steering.deploy(model, name=name)
 
     def start(self) -> Self:
         """Listen; returns the host."""
@@ -191,6 +188,7 @@ class HostSimulator:
             handlers = {
                 **FileRoutes(self._desk).handlers(),
                 **JobRoutes(self._book).handlers(),
+                **UploadRoutes(self._desk, self._uploads).handlers(),
                 **ModelRoutes(self._desk).handlers(),
                 **InferenceRoutes(self._desk).handlers(),
             }
@@ -200,7 +198,7 @@ class HostSimulator:
                 faults=self.faults,
                 log=self.requests,
                 routes=routed(handlers),
-                control=routed({}),
+                control=routed(ControlRoutes(self._steering, self.faults, self.requests).handlers()),
                 cut=server.cut,
             )
             try:
@@ -218,6 +216,7 @@ class HostSimulator:
             self._server = None
             with self._desk.lock:
                 self._desk.files.close()
+                self._uploads.close()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -230,9 +229,3 @@ class HostSimulator:
     def __repr__(self) -> str:
         where = "stopped" if self._server is None else self.base_url
         return f"<HostSimulator {self.flavour.name}: {where}>"
-
-    def _job(self, job_id: str) -> Job:
-        try:
-            return self._book.get(job_id)
-        except Refusal:
-            raise JobNotFoundError(f"the simulated host has no job {job_id!r}.", job_id=job_id) from None

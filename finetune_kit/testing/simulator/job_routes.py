@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import orjson
 
@@ -51,11 +51,11 @@ class JobRoutes:
     async def list(self, call: Call) -> Reply:
         """Jobs, the newest first."""
         limit = call.limit(default=20, most=_MOST)
-        wanted = self._wanted(call.query)
+        fits = self._filter(call.query)
         items: list[bytes] = []
         with self._book.desk.lock:
             for job in self._book.newest_first(after=call.query.get("after")):
-                if all(job.metadata.get(key) == value for key, value in wanted.items()):
+                if fits(job.metadata):
                     if len(items) == limit:
                         return list_answer(items, has_more=True)
                     items.append(job.json())
@@ -147,11 +147,14 @@ class JobRoutes:
         ]
         return list_answer(items, has_more=False)
 
-    def _wanted(self, query: Mapping[str, str]) -> dict[str, str]:
-        """`metadata[key]=value`; a host that keeps none lets it pass."""
+    def _filter(self, query: Mapping[str, str]) -> Callable[[Mapping[str, str]], bool]:
+        """By `metadata[key]=value`, or `metadata=null` for jobs without any; a host that keeps none lets all pass."""
         if not self._book.desk.flavour.keeps_metadata:
-            return {}
-        return {found[1]: value for key, value in query.items() if (found := _METADATA.fullmatch(key))}
+            return lambda _: True
+        if query.get("metadata") == "null":
+            return lambda kept: not kept
+        wanted = {found[1]: value for key, value in query.items() if (found := _METADATA.fullmatch(key))}
+        return lambda kept: all(kept.get(key) == value for key, value in wanted.items())
 
 
 _UNLIMITED = 10_000
