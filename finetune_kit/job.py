@@ -51,7 +51,7 @@ class FineTuneJob:
         return cls(QUESTIONS.call(lambda: connected.job(job_id)), connected)
 
     def __repr__(self) -> str:
-        return f"<FineTuneJob {self.id}: {self._state.status}>"
+        return f"<FineTuneJob {self.id} on {self._backend.profile.name}: {self._state.status}>"
 
     @property
     def id(self) -> str:

@@ -62,7 +62,7 @@ def lines_of(content: bytes, own_columns: Mapping[str, Sequence[str]] | None = N
     text = _csv_text(content)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
     try:
-        table = _Table(_header(next(reader, [])), own_columns or {})
+        table = _Table(_header(next(reader, list[str]())), own_columns or {})
         for cells in reader:
             if any(cell.strip() for cell in cells):
                 yield table.line(cells, reader.line_num)

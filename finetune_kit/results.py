@@ -105,7 +105,7 @@ class Results:
         for cells in rows:
             step = int(cells[STEP])
             cells |= {_CLASSIFICATION + name: value for name, value in by_step.get(step, {}).items()}
-        names = dict.fromkeys((STEP, *_FIELDS))
+        names: dict[str, None] = dict.fromkeys([STEP, *_FIELDS])
         for cells in rows:
             names.update(dict.fromkeys(cells))
         text = io.StringIO()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Hashable, Iterable, Iterator
 from typing import NamedTuple
 
 from finetune_kit.backends import Backend
@@ -18,6 +18,7 @@ from finetune_kit.following import (
     detached,
     drive,
     drive_async,
+    place_key,
     steps,
 )
 from finetune_kit.job import STUCK_AFTER_SECONDS, FineTuneJob, wishes
@@ -67,9 +68,9 @@ class _Crowd:
 
     def __init__(self, jobs: Iterable[FineTuneJob], wanted: Wishes, timeout_seconds: float | None) -> None:
         self._jobs: dict[int, FineTuneJob] = {}
-        places: dict[int, tuple[Backend, dict[str, Watch]]] = {}
+        places: dict[Hashable, tuple[Backend, dict[str, Watch]]] = {}
         for job in jobs:
-            _, watches = places.setdefault(id(job.backend), (job.backend, {}))
+            _, watches = places.setdefault(place_key(job.backend), (job.backend, {}))
             if job.id not in watches:
                 watches[job.id] = job.watch()
                 self._jobs[id(watches[job.id])] = job

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
@@ -28,6 +29,8 @@ from finetune_kit.sides import Side, Sides
 from finetune_kit.templates import PromptTemplate
 from finetune_kit.uploads import SpooledFile
 from finetune_kit.validators import AnyValidator, TokenLimit, essential_rules, row_validator
+
+_log = logging.getLogger("finetune_kit")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +111,9 @@ def train(sides: Sides, wanted: Wanted, *, backend: Backend | None) -> FineTuneJ
             suffix=name,
             seed=chance,
         )
-        return FineTuneJob(launch(order, place), place)
+        job = FineTuneJob(launch(order, place), place)
+    _log.info("%s is %s on %r.", job.id, job.state.status, place)
+    return job
 
 
 def as_rules(validators: object) -> tuple[AnyValidator, ...]:

@@ -45,7 +45,7 @@ def test_wait_returns_the_job_that_has_succeeded(backend: MemoryBackend) -> None
     job = started(backend)
     assert job.wait() is job
     assert job.status == "succeeded"
-    assert repr(job) == f"<FineTuneJob {job.id}: succeeded>"
+    assert repr(job) == f"<FineTuneJob {job.id} on memory: succeeded>"
 
 
 def test_progress_is_told_at_every_look(backend: MemoryBackend) -> None:

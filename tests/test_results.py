@@ -134,8 +134,8 @@ def test_what_is_too_large_to_be_a_result_file_is_refused(monkeypatch: pytest.Mo
 )
 def test_what_is_saved_is_read_again(rows: list[tuple[float | None, ...]]) -> None:
     metrics = tuple(
-        MetricRow(step, *values[:4], more={} if values[4] is None else {"elapsed": values[4]})
-        for step, values in enumerate(rows)
+        MetricRow(step, one, two, three, four, more={} if elapsed is None else {"elapsed": elapsed})
+        for step, (one, two, three, four, elapsed) in enumerate(rows)
     )
     classification = tuple(ClassificationRow(row.step, {"accuracy": 0.5}) for row in metrics if row.train_loss)
     with tempfile.TemporaryDirectory() as folder:

@@ -1,6 +1,6 @@
 """Backends: the one seam to the outside."""
 
-from finetune_kit.backends.connect import connect
+from finetune_kit.backends.connect import connect, usual_backend
 from finetune_kit.backends.hosted import HostedBackend
 from finetune_kit.backends.local import LocalBackend
 from finetune_kit.backends.protocol import (
@@ -38,4 +38,5 @@ __all__ = [
     "Sampling",
     "TellsTime",
     "connect",
+    "usual_backend",
 ]

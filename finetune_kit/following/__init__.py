@@ -4,6 +4,7 @@ from finetune_kit.following.desk import Desk, Told, Wishes
 from finetune_kit.following.detaching import attach_line, detached
 from finetune_kit.following.driving import Patience, Steps, drive, drive_async, steps
 from finetune_kit.following.news import Lost, News, Notice, OnNotice, StateChange, Stuck, Trouble
+from finetune_kit.following.pace import place_key
 from finetune_kit.following.watch import Watch
 
 __all__ = [
@@ -24,5 +25,6 @@ __all__ = [
     "detached",
     "drive",
     "drive_async",
+    "place_key",
     "steps",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from finetune_kit.backends import Backend, connect
+from finetune_kit.backends import Backend, usual_backend
 from finetune_kit.errors import Detached, FinetuneKitError
 
 _SHOWN = 3
@@ -35,7 +35,7 @@ def _constructor(backend: Backend) -> str:
     if _CALL.fullmatch(call) is None:
         return ""
     try:
-        usual = repr(connect())
+        usual = repr(usual_backend())
     except FinetuneKitError:
         return call
     return "" if usual == repr(backend) else call

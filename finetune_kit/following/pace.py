@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 import threading
+from collections.abc import Hashable
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
+from weakref import WeakValueDictionary
 
 from finetune_kit.backends import Backend
 from finetune_kit.hosts import HostProfile
@@ -40,19 +41,24 @@ class Pace:
             return 0.0
 
 
-_paces: WeakKeyDictionary[Backend, Pace] = WeakKeyDictionary()
+_paces: WeakValueDictionary[Hashable, Pace] = WeakValueDictionary()
 _paces_lock = threading.Lock()
 
 
+def place_key(backend: Backend) -> Hashable:
+    """The same for all backends that ask the same host by the same account."""
+    account = backend.account
+    return id(backend) if account is None else (backend.profile.name, account)
+
+
 def pace_of(backend: Backend) -> Pace:
-    """The one of this backend: a thousand threads that wait on it stay within its limit together."""
+    """The one of this account there: a thousand threads that wait for jobs of it stay within its limit together."""
+    key = place_key(backend)
     with _paces_lock:
-        try:
-            if backend not in _paces:
-                _paces[backend] = Pace(backend.profile.requests_per_minute)
-            return _paces[backend]
-        except TypeError:  # it cannot be hashed or referred to
-            return Pace(backend.profile.requests_per_minute)
+        pace = _paces.get(key)
+        if pace is None:
+            pace = _paces[key] = Pace(backend.profile.requests_per_minute)
+        return pace
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from finetune_kit.backends import HostedBackend
 from finetune_kit.following.pace import Looks, Pace, pace_of
 from finetune_kit.hosts import host_profile
 from finetune_kit.testing import MemoryBackend
@@ -48,8 +49,13 @@ def test_a_clock_that_goes_back_stops_nothing() -> None:
 
 def test_threads_on_one_backend_share_its_limit() -> None:
     backend = MemoryBackend()
-    assert pace_of(backend) is pace_of(backend)
-    assert pace_of(backend) is not pace_of(MemoryBackend())
+    pace = pace_of(backend)
+    assert pace_of(backend) is pace
+    assert pace_of(MemoryBackend()) is not pace
+    one, other, stranger = (HostedBackend(api_key=f"sk-not-a-real-key-{key}") for key in ("a", "a", "b"))
+    shared = pace_of(one)
+    assert pace_of(other) is shared, "the same account"
+    assert pace_of(stranger) is not shared
     pace, taken = Pace(100), list[float]()
     threads = [threading.Thread(target=lambda: taken.extend(pace.take(1.0) for _ in range(50))) for _ in range(4)]
     for thread in threads:
