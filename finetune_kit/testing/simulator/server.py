@@ -24,6 +24,8 @@ class LoopbackServer:
         for package in ("starlette", "uvicorn", "h11"):
             _extras.require(package, extra="server", purpose=_PURPOSE)
         self._socket = socket.create_server(("127.0.0.1", port), backlog=1024)
+        # Connections inherit it: asyncio leaves it out for a socket that was made outside, and answers take 40 ms more.
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.port: int = self._socket.getsockname()[1]
         self._transports: dict[object, asyncio.Transport] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
