@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import compress
-from typing import Any, Self, overload
+from typing import Any, Self, cast, overload
 
 from finetune_kit._arguments import string, whole_number
 from finetune_kit._constructors import Constructors
@@ -21,7 +21,7 @@ from finetune_kit.costs import CostEstimate, estimate_cost
 from finetune_kit.counts import How, TokenCounts
 from finetune_kit.errors import ParameterError
 from finetune_kit.fixes import AnyFix, Cleaned, chosen
-from finetune_kit.hosts import file_rules
+from finetune_kit.hosts import Method, file_rules
 from finetune_kit.job import FineTuneJob
 from finetune_kit.labels import closed_labels
 from finetune_kit.leaks import LeakReport, leak_report
@@ -33,7 +33,7 @@ from finetune_kit.repeats import repeated_rows
 from finetune_kit.rows import Rows, Source
 from finetune_kit.sides import Side, Sides, completions
 from finetune_kit.sources import joined, noted, with_refused, without_refused
-from finetune_kit.splitters import EarlierSides, SplitIndices, Splitter
+from finetune_kit.splitters import EarlierSides, SplitIndices, Splitter, earlier_sides
 from finetune_kit.templates import PromptTemplate
 from finetune_kit.tokens import TEXTS
 from finetune_kit.training import Wanted, as_rules, train
@@ -126,20 +126,13 @@ class Dataset(Constructors):
     def concat(self, *others: Dataset) -> Dataset:
         """These examples and then the others', each with its own file and line."""
         sets = [self, *others]
-        for other in others:
-            self._check_joinable(other)
+        # Most people run no type checker, and a list of data sets is easily passed as it is.
+        strangers = [other for other in cast("Sequence[object]", others) if not isinstance(other, Dataset)]
+        if strangers:
+            what = type(strangers[0]).__name__
+            raise ParameterError(f"{what} is not a Dataset. Make one of it first.", parameter="other")
         rows = concat_rows([data.rows for data in sets])
         return Dataset(rows, joined([data.source for data in sets], [len(data) for data in sets]))
-
-    def _check_joinable(self, other: object) -> None:
-        if not isinstance(other, Dataset):
-            raise ParameterError(f"{type(other).__name__} is not a Dataset. Make one of it first.", parameter="other")
-        if other.kind != self.kind:
-            raise ParameterError(
-                f"these are {self.kind} examples and the others {other.kind} examples. Convert one of the two, by "
-                "to_chat() or to_completion().",
-                parameter="other",
-            )
 
     def sample(self, n: int, *, seed: int = 0) -> Dataset:
         """`n` examples drawn by lot, in the order in which they stand; the same ones for the same seed."""
@@ -203,7 +196,7 @@ class Dataset(Constructors):
         functions decorated with `@row_fix`; `"safe"` among them stands for all that are safe.
         """
         before = self._cleaned or Cleaned(self._rows, self._source)
-        after = before.clean(chosen(fixes, _codes(report)))
+        after = before.clean(chosen(fixes, report))
         if after is before:
             return self
         return Dataset(after.rows, noted(self._source, after.notes()[-1]), cleaned=after)
@@ -314,7 +307,8 @@ class Dataset(Constructors):
                 fraction=fraction, seed=seed, stratify=stratify, group=group, test=test, time=time, near=near
             )
         if previous is not None:
-            splitter = replace(splitter, previous=self._earlier_sides(previous))
+            earlier = _sides_of(previous) if isinstance(previous, Split) else earlier_sides(previous, self._rows)
+            splitter = replace(splitter, previous=earlier)
         sides = splitter.split(self._rows)
         # Refused rows belong to no side; they stay with the first, so that they are reported once.
         return Split(
@@ -324,24 +318,6 @@ class Dataset(Constructors):
             notes=sides.notes,
             cleaned=self.changes.by_rule,
         )
-
-    def _earlier_sides(self, previous: object) -> EarlierSides:
-        if isinstance(previous, Split):
-            held_out = (None if side is None else side.rows for side in (previous.validation, previous.test))
-            return EarlierSides(previous.training.rows, *held_out)
-        if not isinstance(previous, SplitIndices):
-            raise ParameterError(
-                f"previous is {type(previous).__name__}: pass the earlier Split; two files make one by "
-                "Split(Dataset.from_file(...), Dataset.from_file(...)).",
-                parameter="previous",
-            )
-        try:
-            return EarlierSides(*map(self._rows.take, (previous.training, previous.validation, previous.test)))
-        except IndexError as error:
-            raise ParameterError(
-                f"previous names rows beyond the {len(self):,} that there are. Pass the earlier Split instead.",
-                parameter="previous",
-            ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -448,16 +424,31 @@ class Split:
         batch_size: int | None = None,
         learning_rate_multiplier: float | None = None,
         prompt_loss_weight: float | None = None,
+        compute_classification_metrics: bool = False,
+        classification_n_classes: int | None = None,
+        classification_positive_class: str | None = None,
+        classification_betas: Sequence[float] | None = None,
         suffix: str | None = None,
+        check_if_files_exist: bool = True,
+        method: Method = "supervised",
+        beta: float | None = None,
         seed: int | None = None,
+        metadata: Mapping[str, str] | None = None,
         budget: float | None = None,
     ) -> FineTuneJob:
         """Check the data, start a fine-tuning job and return without waiting for it.
 
         `model` is a base model, an alias such as `davinci` (the job's first event tells what stands in for it), or an
         earlier fine-tuned model to train further. `batch_size`, `learning_rate_multiplier` and `prompt_loss_weight` are
-        the backend's own choice if left out; the card tells what was taken. `suffix` becomes part of the model's name.
-        With `budget`, in US dollars, a training that may cost more is refused; on this machine nothing costs anything.
+        the backend's own choice if left out; the card tells what was taken. `suffix` becomes part of the model's name,
+        `metadata` stay with the job.
+
+        With `compute_classification_metrics`, `job.results().classification` tells how well the labels of the
+        validation set are told apart: of several, with `classification_n_classes`; of two, with the one that counts
+        as found as `classification_positive_class`, and F-beta for each of `classification_betas`. `method="dpo"`
+        learns from preference pairs; `beta` says how closely it keeps to the base. With `check_if_files_exist`, a file
+        that is at the host already is not sent again. With `budget`, in US dollars, a training that may cost more is
+        refused; on this machine nothing costs anything.
 
         Raises `ValidationError` with one report of all faults in the data, `UnknownModelError`, `ModelClosedError`,
         `BudgetError`, `ParameterError`, or what keeps the backend from working, such as `MissingExtraError`; nothing
@@ -470,17 +461,21 @@ class Split:
             batch_size=batch_size,
             learning_rate_multiplier=learning_rate_multiplier,
             prompt_loss_weight=prompt_loss_weight,
+            compute_classification_metrics=compute_classification_metrics,
+            classification_n_classes=classification_n_classes,
+            classification_positive_class=classification_positive_class,
+            classification_betas=classification_betas,
             suffix=suffix,
+            check_if_files_exist=check_if_files_exist,
+            method=method,
+            beta=beta,
             seed=seed,
+            metadata=metadata,
             budget=budget,
         )
         return train(self._sides, wanted, backend=backend)
 
 
-def _codes(report: object) -> Collection[str] | None:
-    if report is not None and not isinstance(report, Report):
-        raise ParameterError(
-            f"{type(report).__name__} is not a report, which validate() gives. Pass what to do as fixes=[...].",
-            parameter="report",
-        )
-    return None if report is None else report.counts
+def _sides_of(split: Split) -> EarlierSides:
+    held_out = (None if side is None else side.rows for side in (split.validation, split.test))
+    return EarlierSides(split.training.rows, *held_out)

@@ -66,7 +66,7 @@ def meter(
     else:
         profile, name, notes = _found(model, host, hosts)
     facts = profile.models.get(name)
-    kinds = () if facts is None else facts.kinds
+    kinds = profile.kinds_of(name)
     if backend is None and profile.name == _LOCAL:
         backend = LocalBackend()
     encoding = encoding_of(name) if facts is None else facts.tokenizer

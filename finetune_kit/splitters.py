@@ -10,12 +10,12 @@ from finetune_kit._dealing import Deal, EarlierSides, Facts, Order, Sides
 from finetune_kit._quoting import quoted
 from finetune_kit._times import Times, UnreadableTimeError, shown
 from finetune_kit._units import NO_LABEL, Labels, UnitKeys, metadata_keys, metadata_text, tied
-from finetune_kit.errors import SplitError
+from finetune_kit.errors import ParameterError, SplitError
 from finetune_kit.leaks import LeakReport, leak_report
 from finetune_kit.near import NEAR_ROWS, THRESHOLD, Near, Ties, checked_threshold, near_pairs, searched_by_default
 from finetune_kit.rows import Rows
 
-__all__ = ["EarlierSides", "LeakReport", "SplitIndices", "Splitter", "leak_report"]
+__all__ = ["EarlierSides", "LeakReport", "SplitIndices", "Splitter", "earlier_sides", "leak_report"]
 
 _KEYS_SHOWN = 20
 _SIDES = ("training", "validation", "test")
@@ -234,3 +234,20 @@ def _columns(rows: Rows) -> str:
     known = sorted(metadata_keys(rows))
     there = ", ".join(map(quoted, known[:_KEYS_SHOWN])) + (", …" if len(known) > _KEYS_SHOWN else "")
     return f"the columns there are besides the text: {there}" if known else "there are no columns besides the text"
+
+
+def earlier_sides(previous: object, rows: Rows) -> EarlierSides:
+    """The sides of an earlier split, given by the numbers of these rows."""
+    if not isinstance(previous, SplitIndices):
+        raise ParameterError(
+            f"previous is {type(previous).__name__}: pass the earlier Split; two files make one by "
+            "Split(Dataset.from_file(...), Dataset.from_file(...)).",
+            parameter="previous",
+        )
+    try:
+        return EarlierSides(*map(rows.take, (previous.training, previous.validation, previous.test)))
+    except IndexError as error:
+        raise ParameterError(
+            f"previous names rows beyond the {len(rows):,} that there are. Pass the earlier Split instead.",
+            parameter="previous",
+        ) from error

@@ -10,16 +10,26 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import cast
 
-from finetune_kit._arguments import checked_seed, string
-from finetune_kit._limits import checked_hyperparameters, checked_suffix
+from finetune_kit._arguments import string
+from finetune_kit._classes import AskedClasses, asked_classes
+from finetune_kit._form import Form
+from finetune_kit._limits import (
+    checked_flag,
+    checked_hyperparameters,
+    checked_loss_weight,
+    checked_metadata,
+    checked_method,
+    checked_seed,
+    checked_suffix,
+)
 from finetune_kit.backends import Backend, connect
-from finetune_kit.cards import Hyperparameters, ModelCard
+from finetune_kit.cards import ClassificationSettings, Hyperparameters, ModelCard
 from finetune_kit.changes import counts_of
 from finetune_kit.costs import CostEstimate, check_budget, checked_budget, estimate_cost
 from finetune_kit.counts import How
 from finetune_kit.errors import ParameterError, ShutdownWarning
 from finetune_kit.formats import rendered_lines
-from finetune_kit.hosts import FINE_TUNED_PREFIX, Resolved, check_dates
+from finetune_kit.hosts import HostProfile, Method, check_dates
 from finetune_kit.job import FineTuneJob
 from finetune_kit.labels import closed_labels
 from finetune_kit.launching import Order, launch
@@ -28,7 +38,7 @@ from finetune_kit.rows import Rows
 from finetune_kit.sides import Side, Sides
 from finetune_kit.templates import PromptTemplate
 from finetune_kit.uploads import SpooledFile
-from finetune_kit.validators import AnyValidator, TokenLimit, essential_rules, row_validator
+from finetune_kit.validators import AnyValidator, TokenLimit, essential_rules
 
 _log = logging.getLogger("finetune_kit")
 
@@ -38,82 +48,117 @@ class Wanted:
     """What a caller of `train` asks for, as it was passed: most people run no type checker."""
 
     model: object
-    validators: object
-    n_epochs: object
-    batch_size: object
-    learning_rate_multiplier: object
-    prompt_loss_weight: object
-    suffix: object
-    seed: object
-    budget: object
+    validators: object = None
+    n_epochs: object = 4
+    batch_size: object = None
+    learning_rate_multiplier: object = None
+    prompt_loss_weight: object = None
+    compute_classification_metrics: object = False
+    classification_n_classes: object = None
+    classification_positive_class: object = None
+    classification_betas: object = None
+    suffix: object = None
+    check_if_files_exist: object = True
+    method: object = "supervised"
+    beta: object = None
+    seed: object = None
+    metadata: object = None
+    budget: object = None
 
 
 def train(sides: Sides, wanted: Wanted, *, backend: Backend | None) -> FineTuneJob:
     """Check the data, start a fine-tuning job and return without waiting for it; `Split.train` is its public name."""
-    if sides.kind == "preference":
-        raise ParameterError(
-            "these are preference pairs, and no backend here trains on them yet. Write them with Dataset.write for "
-            "a host that does (direct preference optimization), or train on the preferred answers as 'messages'.",
-            parameter="training",
-        )
     place = connect(backend)
-    settings = checked_hyperparameters(
-        place.profile,
-        n_epochs=wanted.n_epochs,
-        batch_size=wanted.batch_size,
-        learning_rate_multiplier=wanted.learning_rate_multiplier,
-        prompt_loss_weight=wanted.prompt_loss_weight,
-    )
-    name = checked_suffix(place.profile, wanted.suffix)
-    chance = checked_seed(wanted.seed) or 0
-    model = string("model", wanted.model)
-    resolved = place.resolve(model)
-    earlier = _earlier(sides, place, resolved)
-    base = earlier.base if earlier is not None else resolved.model
-    limit = None if wanted.budget is None else checked_budget(wanted.budget)
-    for warning in check_dates(place.profile, base):
+    profile = place.profile
+    resolved = place.resolve(string("model", wanted.model))
+    base = resolved.base or resolved.model
+    method = checked_method(profile, base, wanted.method, sides.kind)
+    settings = _hyperparameters(profile, method, wanted)
+    suffix, seed = checked_suffix(profile, wanted.suffix), checked_seed(profile, wanted.seed)
+    metadata = checked_metadata(profile, wanted.metadata)
+    reuse_files = checked_flag("check_if_files_exist", wanted.check_if_files_exist)
+    classes = _asked_classes(sides, method, wanted)
+    budget = None if wanted.budget is None else checked_budget(wanted.budget)
+    rules = as_rules(wanted.validators)
+    for warning in check_dates(profile, base):
         warnings.warn(ShutdownWarning(warning, model=base), stacklevel=3)
-    template = sides.choose_template() if earlier is None else earlier.template
-    checks = (
-        *essential_rules(place.profile),
-        *as_rules(wanted.validators),
-        *_template_rules(earlier),
-        *_length_rules(sides, place, base, template),
-    )
+    form = Form.of(sides, place, resolved)
+    sent_weight = checked_loss_weight(profile, settings.prompt_loss_weight, conversations=form.kind != "completion")
+    checks = (*essential_rules(profile), *rules, *form.rules(), *_length_rules(sides, place, base, form.template))
     report, leaks = sides.inspect(checks)
     report.raise_if_errors()
-    if limit is not None and not place.profile.free_of_charge:
-        _check_budget(limit, sides.training.rows, meter(base, sides.kind, backend=place), template, settings)
+    labels, measured = _labels(sides, classes)
+    if budget is not None and not profile.free_of_charge:
+        _check_budget(budget, sides.training.rows, meter(base, sides.kind, backend=place), form.template, settings)
+    notes = tuple(filter(None, (resolved.note, form.note)))
+    for note in notes:
+        _log.info("%s", note)
     card = ModelCard(
         base=base,
-        requested_model=model,
-        backend=place.profile.name,
-        kind=sides.kind,
-        template=template,
-        labels=closed_labels(sides.training.rows),
+        requested_model=resolved.requested,
+        backend=profile.name,
+        kind=form.kind,
+        template=form.template,
+        labels=labels,
+        classification=measured,
         hyperparameters=settings,
-        seed=chance,
+        method=method,
+        notes=notes,
+        seed=seed,
         leak_report=leaks.summary() if leaks is not None else "",
         cleaning=dict(counts_of(sides.cleaning)),
     )
     with ExitStack() as spooled:
-        files = [
-            spooled.enter_context(_spooled(place, side, template))
+        training, *validation = (
+            spooled.enter_context(_spooled(profile, side, form.template))
             for side in (sides.training, sides.validation)
             if side is not None
-        ]
+        )
         order = Order(
-            model=resolved,
+            model=resolved.model_copy(update={"note": " ".join(notes)}),
             card=card,
-            training=files[0],
-            validation=files[1] if len(files) > 1 else None,
-            hyperparameters=settings,
-            suffix=name,
-            seed=chance,
+            training=training,
+            validation=validation[0] if validation else None,
+            hyperparameters=settings.model_copy(update={"prompt_loss_weight": sent_weight}),
+            method=method,
+            suffix=suffix,
+            seed=seed,
+            metadata=metadata,
+            reuse_files=reuse_files,
         )
         job = FineTuneJob(launch(order, place), place)
     _log.info("%s is %s on %r.", job.id, job.state.status, place)
     return job
+
+
+def _hyperparameters(profile: HostProfile, method: Method, wanted: Wanted) -> Hyperparameters:
+    return checked_hyperparameters(
+        profile,
+        method=method,
+        n_epochs=wanted.n_epochs,
+        batch_size=wanted.batch_size,
+        learning_rate_multiplier=wanted.learning_rate_multiplier,
+        prompt_loss_weight=wanted.prompt_loss_weight,
+        beta=wanted.beta,
+    )
+
+
+def _asked_classes(sides: Sides, method: Method, wanted: Wanted) -> AskedClasses | None:
+    return asked_classes(
+        compute=wanted.compute_classification_metrics,
+        n_classes=wanted.classification_n_classes,
+        positive_class=wanted.classification_positive_class,
+        betas=wanted.classification_betas,
+        method=method,
+        validated=sides.validation is not None,
+    )
+
+
+def _labels(sides: Sides, classes: AskedClasses | None) -> tuple[tuple[str, ...], ClassificationSettings | None]:
+    """The closed set of completions, and what is to be measured of it."""
+    if classes is None or sides.validation is None:
+        return closed_labels(sides.training.rows), None
+    return classes.of(sides.training.rows, sides.validation.rows)
 
 
 def as_rules(validators: object) -> tuple[AnyValidator, ...]:
@@ -124,27 +169,6 @@ def as_rules(validators: object) -> tuple[AnyValidator, ...]:
     if not isinstance(validators, Iterable):
         raise ParameterError(f"{validators!r} is not a list of rules. Put it into one.", parameter="validators")
     return tuple(cast("Iterable[AnyValidator]", validators))
-
-
-def _earlier(sides: Sides, place: Backend, resolved: Resolved) -> ModelCard | None:
-    """The card of the fine-tuned model that is trained further, if it is one."""
-    if not resolved.model.startswith(FINE_TUNED_PREFIX):
-        return None
-    earlier = place.card(resolved.model)
-    if earlier.kind != sides.kind:
-        raise ParameterError(
-            f"{earlier.name} learned from {earlier.kind} examples; these are {sides.kind} examples. "
-            "Convert them, or start from a base model.",
-            parameter="model",
-        )
-    return earlier
-
-
-def _template_rules(earlier: ModelCard | None) -> Iterator[AnyValidator]:
-    """The data must fit the template that a model already has."""
-    if earlier is not None and earlier.template is not None:
-        hint = "Change the text, or start from a base model: then a template is chosen that fits."
-        yield row_validator("template", hint=hint)(earlier.template.misfit)
 
 
 def _length_rules(sides: Sides, place: Backend, base: str, template: PromptTemplate | None) -> Iterator[AnyValidator]:
@@ -171,6 +195,6 @@ def _check_budget(
     check_budget(estimate, budget)
 
 
-def _spooled(place: Backend, side: Side, template: PromptTemplate | None) -> SpooledFile:
-    mark = place.profile.byte_order_mark
-    return SpooledFile.of(rendered_lines(side.rows, template), filename=f"{side.name}.jsonl", byte_order_mark=mark)
+def _spooled(profile: HostProfile, side: Side, template: PromptTemplate | None) -> SpooledFile:
+    lines = rendered_lines(side.rows, template)
+    return SpooledFile.of(lines, filename=f"{side.name}.jsonl", byte_order_mark=profile.byte_order_mark)

@@ -68,7 +68,14 @@ def sample_rows(count: int, n: int, *, seed: int) -> array[int]:
 
 
 def concat_rows(parts: Sequence[Rows]) -> Rows:
-    """All rows of all parts in order, each with its own origin; copied as bytes."""
+    """All rows of all parts in order, each with its own origin; copied as bytes. `ParameterError` for two kinds."""
+    for rows in parts:
+        if rows.kind != parts[0].kind:
+            raise ParameterError(
+                f"these are {parts[0].kind} examples and the others {rows.kind} examples. Convert one of the two, by "
+                "to_chat() or to_completion().",
+                parameter="other",
+            )
     builder = RowsBuilder(parts[0].kind, path=parts[0].paths[0])
     for rows in parts:
         for batch in rows.batches():

@@ -304,7 +304,7 @@ def test_a_model_of_the_other_kind_is_not_trained_further(backend: Recorder) -> 
         Split(Dataset.from_records([chat(number) for number in range(12)])).train(first.model().name, backend=backend)
 
 
-def test_preference_pairs_are_read_split_and_written_but_not_trained_on(tmp_path: Path, backend: Recorder) -> None:
+def test_preference_pairs_are_read_split_written_and_trained_on_as_such(tmp_path: Path, backend: Recorder) -> None:
     pairs = Dataset.from_records({"prompt": f"{n}?", "chosen": "yes", "rejected": "no"} for n in range(20))
     split = pairs.split(0.8)
     written = split.training.write(tmp_path / "pairs.jsonl")
@@ -312,9 +312,12 @@ def test_preference_pairs_are_read_split_and_written_but_not_trained_on(tmp_path
     assert list(again) == list(split.training)
     assert again.kind == "preference"
     assert split.validate().ok
-    with pytest.raises(ParameterError, match="preference pairs, and no backend here trains on them yet"):
+    with pytest.raises(ParameterError, match=r'preference pairs, .* Pass method="dpo" where'):
         split.train(backend=backend)
     assert backend.untouched
+    job = split.train(backend=backend, method="dpo", beta=0.2).wait()
+    assert (job.card.method, job.card.kind, job.card.hyperparameters.beta) == ("dpo", "preference", 0.2)
+    assert job.model().complete("3?") == "yes"
 
 
 def test_leaks_are_looked_for_once(backend: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:

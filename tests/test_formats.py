@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune_kit.errors import ParameterError
 from finetune_kit.formats import rendered_lines
 from finetune_kit.records import CompletionExample
 from finetune_kit.templates import PromptTemplate
@@ -28,9 +26,12 @@ def test_conversations_are_written_as_they_are() -> None:
     assert json.loads(line)["messages"][1] == {"role": "assistant", "content": "b", "weight": 1}
 
 
-def test_prompts_without_a_template_are_refused() -> None:
-    with pytest.raises(ParameterError, match="none was given"):
-        rendered_lines(completions(("a", "b")), None)
+def test_without_a_template_a_prompt_is_the_users_and_a_completion_the_assistants() -> None:
+    lines = [json.loads(line) for line in rendered_lines(completions(("你好", "hi"), ("", "b")), None)]
+    assert lines == [
+        {"messages": [{"role": "user", "content": asked}, {"role": "assistant", "content": said}]}
+        for asked, said in (("你好", "hi"), ("", "b"))
+    ]
 
 
 @given(st.lists(st.builds(CompletionExample, TEXT, TEXT), min_size=1, max_size=5))

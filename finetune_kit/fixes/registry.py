@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from typing import Final, cast
 
 from finetune_kit.errors import ParameterError
@@ -14,6 +14,7 @@ from finetune_kit.fixes.repeats import Duplicates
 from finetune_kit.fixes.spelling import LabelSpelling
 from finetune_kit.fixes.turns import MergeTurns
 from finetune_kit.fixes.wording import HtmlEntities, LowerCase, Mojibake, UnicodeForm
+from finetune_kit.validators import Report
 
 SAFE: Final[tuple[AnyFix, ...]] = (
     ControlCharacters(),
@@ -53,8 +54,13 @@ _WITH_PARAMETERS = {
 }
 
 
-def chosen(fixes: object, codes: Collection[str] | None) -> tuple[AnyFix, ...]:
-    """The fixes that are meant: the safe ones where none are given, only those for these codes where there are some."""
+def chosen(fixes: object, report: object) -> tuple[AnyFix, ...]:
+    """The fixes that are meant: the safe ones where none are given, with a report only those for what it found."""
+    if report is not None and not isinstance(report, Report):
+        raise ParameterError(
+            f"{type(report).__name__} is not a report, which validate() gives. Pass what to do as fixes=[...].",
+            parameter="report",
+        )
     if fixes is None:
         found = list(SAFE)
     elif isinstance(fixes, str) or not isinstance(fixes, Iterable):
@@ -63,7 +69,7 @@ def chosen(fixes: object, codes: Collection[str] | None) -> tuple[AnyFix, ...]:
         found = [one for fix in cast("Iterable[object]", fixes) for one in _resolved(fix)]
     meant: list[AnyFix] = []
     for fix in found:
-        if fix not in meant and (codes is None or fix.code in codes):
+        if fix not in meant and (report is None or fix.code in report.counts):
             meant.append(fix)
     # Mending comes before dropping, and both before what looks at the whole set, so that a second run finds nothing.
     return tuple(sorted(meant, key=lambda fix: (isinstance(fix, SetFix), isinstance(fix, DropFix))))

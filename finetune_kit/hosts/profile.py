@@ -133,6 +133,8 @@ class HostProfile(FileRules):
     learning_rate_multiplier_max: float | None = None
     models: dict[str, ModelFacts]
     """Base models that can be fine-tuned there, or could."""
+    kinds: tuple[Kind, ...] = ()
+    """Which examples its models learn from, where nothing else is said of one; nothing where that is not known."""
     any_model: bool = False
     """Whether a model that this file does not name is passed on to the host, which then decides."""
     fine_tuned_pattern: Annotated[str, AfterValidator(_names_a_base)] | None = None
@@ -208,6 +210,11 @@ class HostProfile(FileRules):
                 f"{_price(facts)}."
             )
         return f"{told} {self.alias_note}".strip()
+
+    def kinds_of(self, model: str) -> tuple[Kind, ...]:
+        """Which examples a base model learns from; nothing where that is not known."""
+        facts = self.models.get(model)
+        return facts.kinds if facts is not None and facts.kinds else self.kinds
 
     def knows(self, model: str) -> bool:
         """Whether `model` means anything there."""

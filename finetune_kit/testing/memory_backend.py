@@ -21,6 +21,8 @@ _FACTS = ModelFacts(about="learns by heart", source="a backend for tests", as_of
 class MemoryBackend:
     """A backend for tests: it learns examples by heart, answers with the nearest one, and vanishes with the object.
 
+    Of preference pairs it learns the preferred answers.
+
     A job moves on by one status each time it is looked at: queued, validating_files, running, succeeded. With
     `advance_on_look=False` only `advance` moves it. With an `account`, what is started here is remembered on this
     machine as the jobs of a host are.
@@ -60,6 +62,7 @@ class MemoryBackend:
         update = {
             "name": "memory",
             "source": "a backend for tests",
+            "methods": ("supervised", "dpo"),
             "models": {BASE: _FACTS},
             "aliases": dict.fromkeys(local.aliases, BASE),
             "alias_note": "It is no language model.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 from collections.abc import Sequence
@@ -223,12 +224,14 @@ class MemoryJob:
 def pairs(content: bytes) -> list[tuple[str, str]]:
     """What is asked and answered in a training file; `ValueError` where it holds something else."""
     found: list[tuple[str, str]] = []
-    for number, line in enumerate(content.splitlines(), 1):
+    for number, line in enumerate(content.removeprefix(codecs.BOM_UTF8).splitlines(), 1):
         match orjson.loads(line):
             case {"prompt": str(prompt), "completion": str(completion)}:
                 found.append((prompt, completion))
             case {"messages": [*messages]}:
                 found += _turns(cast("list[dict[str, JsonValue]]", messages))
+            case {"input": {"messages": [*messages]}, "preferred_output": [{"content": str(preferred)}]}:
+                found.append((conversation(cast("list[dict[str, JsonValue]]", messages)), preferred))
             case _:
                 raise ValueError(f"line {number} of the training file is no example.")
     if not found:
@@ -251,6 +254,7 @@ def _decided(given: Hyperparameters, *, examples: int) -> Hyperparameters:
         batch_size=given.batch_size or min(256, max(1, round(0.002 * examples))),
         learning_rate_multiplier=given.learning_rate_multiplier or 1.0,
         prompt_loss_weight=0.01 if given.prompt_loss_weight is None else given.prompt_loss_weight,
+        beta=given.beta,
     )
 
 
