@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from finetune_kit.backends import Checkpoint
-from finetune_kit.records import JsonValue
 from finetune_kit.testing.simulator.blob import content_of
 from finetune_kit.testing.simulator.desk import Desk
 from finetune_kit.testing.simulator.job import Job
@@ -49,13 +46,6 @@ def add_checkpoint(job: Job, desk: Desk, checkpoint: Checkpoint, *, model: str, 
         },
     )
     desk.models.add(name, trained, now=at, checkpoint=True)
-
-
-def tell_metrics(job: Job, data: Mapping[str, JsonValue], *, at: float) -> None:
-    """An event with the losses of one step."""
-    loss = data.get("train_loss")
-    shown = f"{loss:.2f}" if isinstance(loss, int | float) else "unknown"
-    job.tell(f"Step {data.get('step')}/{data.get('total_steps')}: training loss={shown}", at=at, data=data)
 
 
 def succeed(job: Job, desk: Desk, outcome: Outcome, *, model: str, trained: Trained, at: float) -> None:

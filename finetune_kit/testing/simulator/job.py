@@ -44,10 +44,28 @@ class Course(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ToldEvent:
-    """One event, as it is sent."""
+    """One event."""
 
     id: str
-    json: bytes
+    at: float
+    level: str
+    message: str | None
+    """None where the data say it all."""
+    data: Mapping[str, JsonValue] | None
+
+    def json(self) -> bytes:
+        """As the API tells it; made when it is asked for, for most events never are."""
+        return orjson.dumps(
+            {
+                "object": "fine_tuning.job.event",
+                "id": self.id,
+                "created_at": int(self.at),
+                "level": self.level,
+                "message": _step_message(self.data or {}) if self.message is None else self.message,
+                "data": self.data,
+                "type": "message" if self.data is None else "metrics",
+            }
+        )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -76,7 +94,7 @@ class Job:
     listed_from: float = 0.0
     """When lists begin to show it."""
     events: list[ToldEvent] = field(default_factory=list[ToldEvent])
-    event_places: dict[str, int] = field(default_factory=dict[str, int])
+    """The oldest first."""
     checkpoints: list[JsonObject] = field(default_factory=list[JsonObject])
     course: Course = field(init=False)
     _json: bytes | None = None
@@ -96,22 +114,20 @@ class Job:
         """The caller's own."""
         return self.order.metadata or {}
 
-    def tell(
-        self, message: str, *, at: float, level: str = "info", data: Mapping[str, JsonValue] | None = None
-    ) -> None:
+    def tell(self, message: str, *, at: float, level: str = "info") -> None:
         """Add an event."""
-        event: JsonObject = {
-            "object": "fine_tuning.job.event",
-            "id": self.names.new("ftevent-"),
-            "created_at": int(at),
-            "level": level,
-            "message": message,
-            "data": None if data is None else dict(data),
-            "type": "message" if data is None else "metrics",
-        }
-        told = ToldEvent(str(event["id"]), orjson.dumps(event))
-        self.event_places[told.id] = len(self.events)
-        self.events.append(told)
+        self.events.append(ToldEvent(self.names.new("ftevent-"), at, level, message, None))
+
+    def tell_metrics(self, data: Mapping[str, JsonValue], *, at: float) -> None:
+        """Add an event with the losses of one step."""
+        self.events.append(ToldEvent(self.names.new("ftevent-"), at, "info", None, data))
+
+    def place_of(self, event_id: str) -> int | None:
+        """How many events came before this one; the newest are looked at first."""
+        for place in range(len(self.events) - 1, -1, -1):
+            if self.events[place].id == event_id:
+                return place
+        return None
 
     def enter(self, status: str, *, at: float) -> None:
         """Change the status."""
@@ -185,3 +201,9 @@ class Job:
         if not self.flavour.omits_nulls:
             return told
         return {name: value for name, value in told.items() if value is not None and value not in ({}, [])}
+
+
+def _step_message(data: Mapping[str, JsonValue]) -> str:
+    loss = data.get("train_loss")
+    shown = f"{loss:.2f}" if isinstance(loss, int | float) else "unknown"
+    return f"Step {data.get('step')}/{data.get('total_steps')}: training loss={shown}"

@@ -54,11 +54,10 @@ class JobRoutes:
         fits = self._filter(call.query)
         items: list[bytes] = []
         with self._book.desk.lock:
-            for job in self._book.newest_first(after=call.query.get("after")):
-                if fits(job.metadata):
-                    if len(items) == limit:
-                        return list_answer(items, has_more=True)
-                    items.append(job.json())
+            for job in self._book.newest_first(fits, after=call.query.get("after")):
+                if len(items) == limit:
+                    return list_answer(items, has_more=True)
+                items.append(job.json())
         return list_answer(items, has_more=False)
 
     async def retrieve(self, call: Call) -> Reply:
@@ -99,11 +98,11 @@ class JobRoutes:
         with self._book.desk.lock:
             job = self._book.get(call.names["job_id"])
             after = call.query.get("after")
-            if after is not None and after not in job.event_places:
+            end = len(job.events) if after is None else job.place_of(after)
+            if end is None:
                 raise Refusal.invalid(f"Could not find event: {after}", param="after")
-            end = len(job.events) if after is None else job.event_places[after]
             start = max(0, end - limit)
-            page = [event.json for event in reversed(job.events[start:end])]
+            page = [event.json() for event in reversed(job.events[start:end])]
         return list_answer(page, has_more=start > 0)
 
     async def checkpoints(self, call: Call) -> Reply:

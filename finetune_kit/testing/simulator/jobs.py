@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from finetune_kit.testing.simulator.desk import Desk
@@ -51,13 +51,13 @@ class JobBook:
         job.course.tick(self.desk.now())
         return job
 
-    def newest_first(self, *, after: str | None = None) -> Iterator[Job]:
-        """The jobs that lists show, as they are now, from behind the one with the id `after`."""
+    def newest_first(self, fits: Callable[[Mapping[str, str]], bool], *, after: str | None = None) -> Iterator[Job]:
+        """The jobs that lists show, as they are now: those whose metadata fit, from behind the one called `after`."""
         if after is not None and after not in self._jobs:
             raise Refusal.no_job(after)
         now, reached = self.desk.now(), after is None
         for job in reversed(self._jobs.values()):
-            if reached and job.listed_from <= now:
+            if reached and job.listed_from <= now and fits(job.metadata):
                 job.course.tick(now)
                 yield job
             reached = reached or job.id == after

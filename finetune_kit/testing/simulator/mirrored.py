@@ -5,7 +5,7 @@ from __future__ import annotations
 from finetune_kit.backends import JobState
 from finetune_kit.backends.protocol import TERMINAL
 from finetune_kit.testing.simulator.desk import Desk
-from finetune_kit.testing.simulator.finishing import add_checkpoint, model_name, succeed, tell_metrics
+from finetune_kit.testing.simulator.finishing import add_checkpoint, model_name, succeed
 from finetune_kit.testing.simulator.job import Job
 from finetune_kit.testing.simulator.training import Trained
 from finetune_kit.testing.simulator.validation import validate
@@ -86,7 +86,7 @@ class MirroredCourse:
         for event in events:
             self._last_event = event.id
             if event.type == "metrics":
-                tell_metrics(job, event.data, at=now)
+                job.tell_metrics(event.data, at=now)
         if events:
             self._tell_checkpoints(inner, now)
         if state.status in TERMINAL:

@@ -7,9 +7,9 @@ from math import inf
 
 from finetune_kit.backends import Checkpoint, Event
 from finetune_kit.testing.simulator.desk import Desk
-from finetune_kit.testing.simulator.finishing import add_checkpoint, model_name, succeed, tell_metrics
+from finetune_kit.testing.simulator.finishing import add_checkpoint, model_name, succeed
 from finetune_kit.testing.simulator.job import Job
-from finetune_kit.testing.simulator.training import Lesson, Outcome, Trained
+from finetune_kit.testing.simulator.training import Learned, Lesson, Outcome, Trained
 from finetune_kit.testing.simulator.validation import validate
 
 
@@ -20,9 +20,8 @@ class StretchedCourse:
         self._job, self._desk, self._earlier = job, desk, earlier
         self._next_at = job.created_at + desk.pace.validating_seconds
         self._lesson: Lesson | None = None
-        self._outcome: Outcome | None = None
+        self._learned: Learned | None = None
         self._model = ""
-        self._labels: list[str] = []
         self._due: deque[tuple[float, Event | Checkpoint]] = deque()
         """What the training told, each with the share of the training that is over by then."""
         self._ran_from, self._ran_seconds = 0.0, 0.0
@@ -85,11 +84,10 @@ class StretchedCourse:
 
     def _begin(self, at: float) -> None:
         job, trainer = self._job, self._desk.trainer
-        if self._outcome is None and self._lesson is not None:
-            inner, self._labels = trainer.start(job.order, self._lesson, earlier=self._earlier, seed=job.seed)
-            self._outcome = trainer.at_once_done(inner)
+        if self._learned is None and self._lesson is not None:
+            self._learned = trainer.learn_at_once(job.order, self._lesson, earlier=self._earlier, seed=job.seed)
             self._model = model_name(job)
-            self._plan(self._outcome)
+            self._plan(self._learned.outcome)
         job.tell("Fine-tuning job started", at=at)
         job.enter("running", at=at)
         self._ran_from = at - self._ran_seconds
@@ -116,14 +114,14 @@ class StretchedCourse:
             self._due.popleft()
             at = min(due, now)
             if isinstance(told, Event):
-                tell_metrics(self._job, told.data, at=at)
+                self._job.tell_metrics(told.data, at=at)
             else:
                 self._job.tell(f"Checkpoint created at step {told.step}", at=at)
                 trained = self._trained(told.name)
                 add_checkpoint(self._job, self._desk, told, model=self._model, trained=trained, at=at)
 
     def _end(self, at: float) -> None:
-        outcome = self._outcome
+        outcome = None if self._learned is None else self._learned.outcome
         if outcome is None or outcome.state.fine_tuned_model is None:
             fault = None if outcome is None else outcome.state.fault
             self._job.fail("server_error", "The training failed." if fault is None else fault.message, at=at)
@@ -133,4 +131,5 @@ class StretchedCourse:
 
     def _trained(self, inner: str) -> Trained:
         kind = None if self._lesson is None else self._lesson.kind
-        return Trained(base=self._job.base, inner=inner, labels=tuple(self._labels), kind=kind)
+        labels = () if self._learned is None else self._learned.labels
+        return Trained(base=self._job.base, inner=inner, labels=labels, kind=kind)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -42,6 +42,14 @@ class Outcome:
     hyperparameters: Hyperparameters
 
 
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """A training that is over already."""
+
+    outcome: Outcome
+    labels: tuple[str, ...]
+
+
 @dataclass(slots=True)
 class Trained:
     """A model of the host's, and what stands behind it."""
@@ -56,10 +64,14 @@ class Trained:
 
 @dataclass(slots=True)
 class Trainer:
-    """Hands jobs to the backend; files that several jobs use are handed over once."""
+    """Hands jobs to the backend; files that several jobs use are handed over once.
+
+    Equal jobs that take no time are trained once, so that thousands of them cost little.
+    """
 
     backend: Backend
     _files: dict[int, tuple[Content, str]] = field(default_factory=dict[int, "tuple[Content, str]"])
+    _learned: dict[Hashable, Learned] = field(default_factory=dict[Hashable, Learned])
 
     @property
     def at_once(self) -> bool:
@@ -91,13 +103,19 @@ class Trainer:
         )
         return self.backend.start(spec).id, labels
 
-    def at_once_done(self, inner_id: str) -> Outcome:
+    def learn_at_once(self, order: JobOrder, lesson: Lesson, *, earlier: Trained | None, seed: int) -> Learned:
         """Train in memory, to the end."""
-        memory = cast("MemoryBackend", self.backend)
-        state = memory.advance(inner_id)
-        while not state.finished:
+        base = self.base if earlier is None else earlier.inner
+        settings = tuple(sorted((name, str(value)) for name, value in order.hyperparameters.items()))
+        key = (id(lesson.training), id(lesson.validation), base, settings)
+        if key not in self._learned:
+            memory = cast("MemoryBackend", self.backend)
+            inner_id, labels = self.start(order, lesson, earlier=earlier, seed=seed)
             state = memory.advance(inner_id)
-        return self.outcome(state)
+            while not state.finished:
+                state = memory.advance(inner_id)
+            self._learned[key] = Learned(self.outcome(state), tuple(labels))
+        return self._learned[key]
 
     def outcome(self, state: JobState) -> Outcome:
         """What a job that has ended came to."""
