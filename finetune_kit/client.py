@@ -60,8 +60,9 @@ class ModelClient:
     'track_order'
     """
 
-    def __init__(self, name: str, backend: Backend | None = None) -> None:
-        self._name, self._given_backend = name, backend
+    def __init__(self, name: str, backend: Backend | None = None, *, card: ModelCard | None = None) -> None:
+        """A model by its name, or by that of its deployment, which needs the model's own `card`."""
+        self._name, self._given_backend, self._given_card = name, backend, card
 
     def __repr__(self) -> str:
         return f"ModelClient({self._name!r})"
@@ -78,7 +79,7 @@ class ModelClient:
     @cached_property
     def card(self) -> ModelCard:
         """Its papers; `UnknownModelError` where the backend has no such model."""
-        return self._backend.card(self._name)
+        return self._given_card if self._given_card is not None else self._backend.card(self._name)
 
     def complete(
         self,

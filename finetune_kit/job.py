@@ -8,8 +8,10 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from finetune_kit import remembering
 from finetune_kit._arguments import number
 from finetune_kit._retry import QUESTIONS
-from finetune_kit.backends import Backend, Checkpoint, Event, JobState, connect
+from finetune_kit.attaching import backend_of
+from finetune_kit.backends import Backend, Checkpoint, Event, JobState
 from finetune_kit.cards import ModelCard
+from finetune_kit.choosing import BestCheckpoint
 from finetune_kit.client import ModelClient
 from finetune_kit.errors import (
     BackendError,
@@ -32,6 +34,8 @@ from finetune_kit.following import (
     drive_async,
     steps,
 )
+from finetune_kit.keeping import keep, keeps
+from finetune_kit.outcome import best_checkpoint_of, model_of, results_of
 from finetune_kit.results import Results
 
 STUCK_AFTER_SECONDS = 3600.0
@@ -42,12 +46,15 @@ class FineTuneJob:
 
     def __init__(self, state: JobState, backend: Backend) -> None:
         self._state, self._backend = state, backend
-        self._noted = None if state.finished else state.status  # an end has to be noted once it is told
+        self._noted = (state.status, False)
 
     @classmethod
     def attach(cls, job_id: str, backend: Backend | None = None) -> FineTuneJob:
-        """The job with this id, from another process or on another day; `JobNotFoundError` if there is none."""
-        connected = connect(backend)
+        """The job with this id, from another process or on another day; `JobNotFoundError` if there is none.
+
+        Without `backend`, where this machine started it, by the key in the environment.
+        """
+        connected = backend if backend is not None else backend_of(job_id)
         return cls(QUESTIONS.call(lambda: connected.job(job_id)), connected)
 
     def __repr__(self) -> str:
@@ -166,7 +173,7 @@ class FineTuneJob:
         """What `finetune_kit.following` takes to follow it, alone or with others."""
 
         def look(state: JobState) -> None:
-            self._learn(state)
+            self._learn(state, told=False)
             if on_progress is not None:
                 on_progress(state)
 
@@ -178,20 +185,24 @@ class FineTuneJob:
             after_stamp=after.created_at.timestamp() if isinstance(after, Event) else 0.0,
             on_look=look,
             on_told=lambda event: remembering.told(self._backend, self.id, event_id=event.id),
+            on_end=self._learn,
+            keep=(lambda: keep(self._backend, self._state)) if keeps(self._backend) else None,
         )
 
-    def _learn(self, state: JobState) -> None:
-        """Every state that is seen of it comes by here."""
+    def _learn(self, state: JobState, *, told: bool = True) -> None:
+        """Every state that is seen of it comes by here; `told` where the caller gets to know it by this."""
         self._state = state
-        if state.status != self._noted:
-            remembering.saw(self._backend, state)
-            self._noted = state.status
+        noted = (state.status, told and state.finished)
+        if noted != self._noted and not (noted[0] == self._noted[0] and self._noted[1]):
+            remembering.saw(self._backend, state, told_end=told)
+            self._noted = noted
 
     def _come_back(self) -> Detached:
         return detached([(self.id, self._backend)])
 
     def _succeeded(self) -> FineTuneJob:
         state = self._state
+        self._learn(state)
         if state.status == "cancelled":
             raise JobCancelledError(f"{self.id} was cancelled.", job_id=self.id)
         if state.status != "succeeded":
@@ -216,21 +227,38 @@ class FineTuneJob:
         return self
 
     def results(self) -> Results:
-        """The loss of every step and the validation loss of every epoch; `JobNotFinishedError` before the end."""
+        """What every step and every validation measured; `JobNotFinishedError` before the end.
+
+        The host's file is kept under the home folder, and read from there once the host has deleted it.
+        """
         self._need_success("results")
-        if not self._state.result_files:
-            raise BackendError(f"{self.id} has succeeded, but the backend names no result file.")
-        return Results.parse(self._backend.file_content(self._state.result_files[0]))
+        return results_of(self._backend, self._state)
 
     def checkpoints(self) -> list[Checkpoint]:
         """Models from the ends of earlier epochs, the oldest first."""
-        return self._backend.checkpoints(self.id)
+        return QUESTIONS.call(lambda: self._backend.checkpoints(self.id))
 
-    def model(self, checkpoint: Checkpoint | str | None = None) -> ModelClient:
-        """The fine-tuned model, or the one of a checkpoint; `JobNotFinishedError` before the end."""
-        if checkpoint is not None:
-            return ModelClient(checkpoint if isinstance(checkpoint, str) else checkpoint.name, self._backend)
-        return ModelClient(self._need_success("model"), self._backend)
+    def best_checkpoint(self) -> BestCheckpoint:
+        """The checkpoint, or final model, with the lowest validation loss, else the last; `.reason` says why."""
+        return best_checkpoint_of(self._backend, self._state, self._need_success("checkpoints to choose from"))
+
+    def model(self, checkpoint: Checkpoint | str | None = None, *, deployment: str | None = None) -> ModelClient:
+        """The fine-tuned model, or the one of a checkpoint; `JobNotFinishedError` before the end.
+
+        On Azure a model answers only by the name of its `deployment`.
+        """
+        if checkpoint is None:
+            name = self._need_success("model")
+        else:
+            name = checkpoint if isinstance(checkpoint, str) else checkpoint.name
+        return model_of(self._backend, name, deployment)
+
+    def delete_files(self) -> tuple[str, ...]:
+        """Delete the training and validation files at the host once the job has ended; the ids of those deleted.
+
+        One that another unfinished job of this machine reads is kept.
+        """
+        return remembering.delete_files(self._backend, self.refresh().state)
 
     @property
     def card(self) -> ModelCard:

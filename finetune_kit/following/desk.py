@@ -224,6 +224,7 @@ class Desk:
             watch.look_at = now
             return
         del self._ended[watch.id]
+        watch.on_end(watch.state)
         yield watch, StateChange(before=watch.before, state=watch.state)
 
     def _known(self, state: JobState) -> None:

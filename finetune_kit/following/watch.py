@@ -25,6 +25,8 @@ class Watch:
     """Told each state that was seen, a repeated one too."""
     on_told: Callable[[Event], None] = lambda _: None
     """Told the last event of each answer, once all of the answer's events have been taken."""
+    on_end: Callable[[JobState], None] = lambda _: None
+    """Told the last state, just before the caller is."""
     keep: Callable[[], None] | None = None
     """Called once when a job has succeeded, before its end is told: what to save from the host."""
 
