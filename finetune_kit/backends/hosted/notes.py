@@ -1,13 +1,15 @@
-"""The first event of a job whose model stands in for another: hosts know nothing of the one that was asked for."""
+"""The first event of a job that is not quite what was asked for: hosts know nothing of that."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from finetune_kit.backends.hosted.jobs import Jobs
+from finetune_kit.backends.hosted.names import base_of
 from finetune_kit.backends.hosted.papers import Papers
 from finetune_kit.backends.protocol import Event
 from finetune_kit.errors import UnknownModelError
+from finetune_kit.hosts import HostProfile
 
 
 def with_note(events: Sequence[Event], job_id: str, jobs: Jobs, papers: Papers) -> list[Event]:
@@ -17,16 +19,19 @@ def with_note(events: Sequence[Event], job_id: str, jobs: Jobs, papers: Papers) 
     if card is None:
         state = jobs.state(job_id)
         card = papers.rebuilt(state)
-    if card.requested_model == card.base:
+    message = " ".join(card.notes) or _stand_in(card.requested_model, card.base, papers.profile)
+    if not message:
         return list(events)
     made = events[0].created_at if events else (state or jobs.state(job_id)).created_at
-    message = _note(card.requested_model, card.base, papers)
     return [Event(id=f"ftk-note-{job_id}", created_at=made, level="warn", message=message), *events]
 
 
-def _note(requested: str, base: str, papers: Papers) -> str:
+def _stand_in(requested: str, base: str, profile: HostProfile) -> str:
+    """What a card from another machine leaves to be said."""
+    if requested == base or base_of(requested, profile) is not None:
+        return ""
     try:
-        resolved = papers.profile.resolve(requested)
+        resolved = profile.resolve(requested)
     except UnknownModelError:
         resolved = None
     if resolved is not None and resolved.model == base and resolved.note:
