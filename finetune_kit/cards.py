@@ -66,6 +66,8 @@ class ModelCard(BaseModel):
     backend: str = "local"
     kind: Kind
     template: PromptTemplate | None = None
+    taken_off: PromptTemplate | None = None
+    """What stood around prompts and completions in their file, where the model learned from conversations without."""
     labels: tuple[str, ...] = ()
     """The closed set of completions, where the training data looked like a classification, or were said to be one."""
     classification: ClassificationSettings | None = None

@@ -12,6 +12,7 @@ from finetune_kit.leaks import LeakReport
 from finetune_kit.records import CompletionExample, Example, Kind
 from finetune_kit.rows import Rows, Source
 from finetune_kit.templates import PromptTemplate
+from finetune_kit.uploads import SpooledFile
 from finetune_kit.validators import (
     LEAK_CODES,
     AnyValidator,
@@ -31,6 +32,8 @@ class Side:
     """`training`, `validation` or `test`."""
     rows: Rows
     source: Source
+    file: SpooledFile | None = None
+    """A file at the backend that holds these rows as they are to be trained on; else one is made of them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,6 +99,7 @@ def train(sides: Sides, wanted: Wanted, *, backend: Backend | None) -> FineTuneJ
         backend=profile.name,
         kind=form.kind,
         template=form.template,
+        taken_off=sides.template if form.template is None else None,
         labels=labels,
         classification=measured,
         hyperparameters=settings,
@@ -196,5 +197,7 @@ def _check_budget(
 
 
 def _spooled(profile: HostProfile, side: Side, template: PromptTemplate | None) -> SpooledFile:
+    if side.file is not None and (template is not None or side.rows.kind != "completion"):
+        return side.file  # the backend has it already, and it need not become conversations
     lines = rendered_lines(side.rows, template)
     return SpooledFile.of(lines, filename=f"{side.name}.jsonl", byte_order_mark=profile.byte_order_mark)

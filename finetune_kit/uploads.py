@@ -24,6 +24,9 @@ _BUFFER_BYTES = 1 << 20
 class SpooledFile:
     """A file in an anonymous temporary file: it vanishes with its last user, after a crash too; memory stays flat."""
 
+    file_id: str | None = None
+    """Its id, where the backend has it already."""
+
     def __init__(self, file: IO[bytes], *, filename: str, size_bytes: int, sha256: str, rows: int) -> None:
         self._file, self._lock = file, threading.Lock()
         weakref.finalize(self, file.close)

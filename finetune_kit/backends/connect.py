@@ -59,7 +59,7 @@ def usual_backend() -> Backend:
     implied = _implied()
     if implied is None:
         return LocalBackend()
-    return _shared("azure" if implied == _AZURE_KEY else _behind(os.environ.get(_ADDRESS, "")))
+    return _shared("azure" if implied == _AZURE_KEY else host_behind(os.environ.get(_ADDRESS, "")))
 
 
 def _named(name: str) -> str:
@@ -87,7 +87,7 @@ def _implied() -> str | None:
     return _AZURE_KEY if azure else None
 
 
-def _behind(address: str) -> str:
+def host_behind(address: str) -> str:
     """The host at an address; a proxy that nobody knows is taken for OpenAI's."""
     server = urlsplit(address).hostname or ""
     if server.endswith(".openai.azure.com"):

@@ -49,6 +49,8 @@ class Files:
 
     def store(self, file: SpooledFile) -> str:
         """The id of a file at the host with these bytes, ready to be trained on."""
+        if (known := file.file_id) is not None:
+            return self._ready(self._patience.ask(lambda: self._backend.file(known)), None)
         if self._remembered is None:
             return self._ready(self._send(file, journal=None, find=None), None)
         ledger, place = self._remembered

@@ -6,6 +6,7 @@ Jobs run on the engine of this machine or at any host; docs/old-scripts.md says 
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from finetune_kit.backends import Backend
 from finetune_kit.legacy import error
@@ -14,7 +15,9 @@ from finetune_kit.legacy.completions import Completion
 from finetune_kit.legacy.error import APIError, InvalidRequestError, OpenAIError
 from finetune_kit.legacy.files import File
 from finetune_kit.legacy.fine_tunes import FineTune
+from finetune_kit.legacy.fine_tuning_jobs import FineTuningJob
 from finetune_kit.legacy.models import Engine, Model
+from finetune_kit.legacy.settings import OPENAI_ADDRESS
 
 __all__ = [
     "APIError",
@@ -23,6 +26,7 @@ __all__ = [
     "Engine",
     "File",
     "FineTune",
+    "FineTuningJob",
     "InvalidRequestError",
     "Model",
     "OpenAIError",
@@ -40,18 +44,19 @@ backend: Backend | None = None
 """Where jobs run and models answer; None for what docs/old-scripts.md says."""
 api_key: str | None = os.environ.get("OPENAI_API_KEY")
 api_key_path: str | None = os.environ.get("OPENAI_API_KEY_PATH")
-api_base: str = os.environ.get("OPENAI_API_BASE", "https://api.openai.com/v1")
+api_base: str = os.environ.get("OPENAI_API_BASE", OPENAI_ADDRESS)
 api_type: str = os.environ.get("OPENAI_API_TYPE", "open_ai")
 api_version: str | None = os.environ.get("OPENAI_API_VERSION")
 organization: str | None = os.environ.get("OPENAI_ORGANIZATION")
 
 _NOT_CARRIED = frozenset({"Audio", "Customer", "Deployment", "Edit", "Embedding", "Image", "Moderation"})
 
+if not TYPE_CHECKING:  # with it, type checkers would take any misspelt name for an object
 
-def __getattr__(name: str) -> object:
-    if name in _NOT_CARRIED:
-        raise AttributeError(
-            f"finetune_kit.legacy has no {name}: it carries what trains and calls fine-tuned models. For this, call "
-            "the host with the openai package of today."
-        )
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> object:
+        if name in _NOT_CARRIED:
+            raise AttributeError(
+                f"finetune_kit.legacy has no {name}: it carries what trains and calls fine-tuned models. For this, "
+                "call the host with the openai package of today."
+            )
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

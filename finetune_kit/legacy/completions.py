@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Unpack
 
 from finetune_kit.backends import Backend, Generation, Sampling
+from finetune_kit.cards import ModelCard
 from finetune_kit.errors import UnknownModelError
 from finetune_kit.legacy.asking import many, model_name, refuse, reply_to_call, sampling_of, texts, usage
 from finetune_kit.legacy.asynchronous import in_thread
 from finetune_kit.legacy.error import old_names
 from finetune_kit.legacy.replies import Reply
 from finetune_kit.legacy.settings import Transport, connection
+from finetune_kit.templates import PromptTemplate
 
 _INSTEAD = {
     "suffix": "Models here go on from a text; they fill none in.",
@@ -83,21 +86,28 @@ def _streamed(whole: Reply) -> Iterator[Reply]:
 def _written(backend: Backend, model: str, prompts: Sequence[str], sampling: Sampling) -> list[Generation]:
     if not prompts:
         return []
-    if _goes_on(backend, model):
+    card = _card(backend, model)
+    if card is None or _goes_on(backend, card):
         return backend.complete(model, prompts, sampling)
-    return backend.chat(model, [[{"role": "user", "content": prompt}] for prompt in prompts], sampling)
+    marks = card.taken_off or PromptTemplate(separator="", stop="", leading_space=False)
+    asked = [prompt.removesuffix(marks.separator) for prompt in prompts]
+    answers = backend.chat(model, [[{"role": "user", "content": prompt}] for prompt in asked], sampling)
+    return [replace(one, text=f" {one.text}") for one in answers] if marks.leading_space else answers
 
 
-def _goes_on(backend: Backend, model: str) -> bool:
-    """Whether it takes a prompt as it is; else it is asked as a user asks."""
+def _card(backend: Backend, model: str) -> ModelCard | None:
     try:
-        card = backend.card(model)
+        return backend.card(model)
     except UnknownModelError:
-        return True  # the backend may know it for calls alone, or says so itself
+        return None  # the backend may know it for calls alone, or says so itself
+
+
+def _goes_on(backend: Backend, card: ModelCard) -> bool:
+    """Whether the model takes a prompt as it is; else it is asked as a user asks."""
     if card.template is not None:
         return True
-    facts = backend.profile.models.get(card.base)
-    return card.name == card.base and (facts is None or not facts.kinds or "completion" in facts.kinds)
+    kinds = backend.profile.kinds_of(card.base)
+    return card.name == card.base and (not kinds or "completion" in kinds)
 
 
 class Completion:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import logging
 import os
 import tempfile
@@ -11,17 +12,17 @@ from typing import Protocol, Unpack
 
 import orjson
 
+from finetune_kit._retry import QUESTIONS
 from finetune_kit.dataset import Dataset
 from finetune_kit.legacy.asynchronous import in_thread
 from finetune_kit.legacy.error import InvalidRequestError, old_names
 from finetune_kit.legacy.replies import Reply, id_of, listed
-from finetune_kit.legacy.result_files import in_old_columns
+from finetune_kit.legacy.result_files import in_old_columns, measured, results_in
 from finetune_kit.legacy.settings import Transport, connection
 from finetune_kit.legacy.shapes import file_reply
 from finetune_kit.uploads import SpooledFile
 
 _log = logging.getLogger("finetune_kit")
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class Readable(Protocol):
@@ -64,7 +65,7 @@ def _read(file: Readable | bytes | str | os.PathLike[str]) -> tuple[bytes, str]:
 
 
 def _lines(content: bytes, name: str) -> Iterable[bytes]:
-    lines = [line for line in content.removeprefix(_BYTE_ORDER_MARK).splitlines() if line.strip()]
+    lines = [line for line in content.removeprefix(codecs.BOM_UTF8).splitlines() if line.strip()]
     if lines and all(map(_is_trainable, lines)):
         return lines
     data = read_content(content, name)
@@ -101,19 +102,23 @@ def read_content(content: bytes, name: str) -> Dataset:
 @old_names()
 def _retrieve(id: object, **call: Unpack[Transport]) -> Reply:  # noqa: A002 - its name
     """What is known of a file."""
-    return file_reply(connection(call).backend.file(id_of(id, "id")))
+    file_id, backend = id_of(id, "id"), connection(call).backend
+    return file_reply(QUESTIONS.call(lambda: backend.file(file_id)))
 
 
 @old_names()
 def _list(**call: Unpack[Transport]) -> Reply:
     """All training files, the newest first."""
-    return listed([file_reply(state) for state in connection(call).backend.files()])
+    return listed([file_reply(state) for state in QUESTIONS.call(connection(call).backend.files)])
 
 
 @old_names()
 def _download(id: object, **call: Unpack[Transport]) -> bytes:  # noqa: A002 - its name
     """A file's bytes; a result file's as CSV with the columns of 2023, and today's behind them."""
-    return in_old_columns(connection(call).backend.file_content(id_of(id, "id")))
+    file_id, at = id_of(id, "id"), connection(call)
+    content = QUESTIONS.call(lambda: at.backend.file_content(file_id))
+    results = results_in(content)
+    return content if results is None else in_old_columns(results, measured(at, file_id))
 
 
 @old_names()
@@ -128,7 +133,7 @@ def _delete(sid: object, **call: Unpack[Transport]) -> Reply:
 def _find_matching_files(name: str, bytes: int, purpose: str, **call: Unpack[Transport]) -> list[Reply]:  # noqa: A002
     """Files with this name and size; content is not compared."""
     wanted = (PurePath(name).name, bytes, purpose)
-    found = map(file_reply, connection(call).backend.files())
+    found = map(file_reply, QUESTIONS.call(connection(call).backend.files))
     return [one for one in found if (PurePath(one["filename"]).name, one["bytes"], one["purpose"]) == wanted]
 
 

@@ -8,13 +8,14 @@ from finetune_kit.legacy.asynchronous import in_thread
 from finetune_kit.legacy.error import InvalidRequestError, old_names
 from finetune_kit.legacy.replies import Reply, id_of, listed
 from finetune_kit.legacy.settings import Connection, Transport, connection
+from finetune_kit.legacy.starting import all_jobs
 
 
 @old_names()
 def _list(**call: Unpack[Transport]) -> Reply:
     """The base models of the backend, and what was fine-tuned there."""
     at = connection(call)
-    tuned = [(state.fine_tuned_model, state.model, int(state.created_at.timestamp())) for state in at.backend.jobs()]
+    tuned = [(one.fine_tuned_model, one.model, int(one.created_at.timestamp())) for one in all_jobs(at)]
     replies = [_model(at, name, name, 0) for name in at.backend.profile.models]
     replies += [_model(at, name, root, created) for name, root, created in tuned if name is not None]
     return listed(replies)

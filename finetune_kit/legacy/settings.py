@@ -8,17 +8,22 @@ import sys
 from dataclasses import dataclass, field
 from typing import TypedDict, cast
 
-from finetune_kit._home import ENVIRONMENT_VARIABLE as HOME_VARIABLE
-from finetune_kit.backends import Backend, connect
-from finetune_kit.backends.connect import ENVIRONMENT_VARIABLE
-from finetune_kit.legacy.error import InvalidRequestError
+from finetune_kit.backends import Backend, HostedBackend, connect
+from finetune_kit.backends.connect import ENVIRONMENT_VARIABLE, host_behind
+from finetune_kit.legacy.error import InvalidAPIType, InvalidRequestError
+from finetune_kit.legacy.keys import key_of, looks_real
 from finetune_kit.legacy.replies import Reply
+
+OPENAI_ADDRESS = "https://api.openai.com/v1"
+_FIRST_VERSION = "2024"
+"""Of Azure's dated API: earlier ones have nothing of today's jobs."""
+_MOST_CONNECTIONS = 8
 
 _log = logging.getLogger("finetune_kit")
 
 
 class Transport(TypedDict, total=False):
-    """What every old call takes besides."""
+    """What every old call takes besides; `request_id`, `request_timeout` and `headers` have no effect any more."""
 
     api_key: str | None
     api_base: str | None
@@ -36,10 +41,27 @@ class Connection:
 
     backend: Backend
     files: dict[str, Reply] = field(default_factory=dict[str, Reply])
-    """Files that were asked for, by id: they do not change."""
+    """Files that were asked for, by id: once they are processed, they do not change."""
+    jobs: dict[str, str] = field(default_factory=dict[str, str])
+    """Jobs by the ids of their result files."""
 
 
-_made: dict[tuple[object, ...], Connection] = {}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    """What a call and the module say together."""
+
+    host: str
+    """What FINETUNE_KIT_BACKEND names, or nothing."""
+    api_key: str | None = field(repr=False)
+    address: str | None
+    """None where it is OpenAI's own."""
+    api_type: str
+    api_version: str | None
+    organization: str | None
+
+
+_made: dict[int, Connection] = {}
+"""By a hash of the settings, so that no key stands here."""
 _noted: set[str] = set()
 
 
@@ -56,17 +78,85 @@ def connection(call: Transport) -> Connection:
             f"backend={backend!r} is text. Assign a backend, such as finetune_kit.LocalBackend().", param="backend"
         )
     if backend is not None:
-        found = _made.get((id(backend),))
-        if found is None or found.backend is not backend:
-            found = _made[id(backend),] = Connection(cast("Backend", backend))
-        return found
-    key = call.get("api_key") or assigned("api_key")
-    if key and not os.environ.get(ENVIRONMENT_VARIABLE):
-        note("The API key that was assigned is not used: this version trains and answers on this machine.")
-    settings = (os.environ.get(ENVIRONMENT_VARIABLE), os.environ.get(HOME_VARIABLE))
-    if settings not in _made:
-        _made[settings] = Connection(connect())
-    return _made[settings]
+        return _kept(id(backend), cast("Backend", backend))
+    wanted = _wanted(call)
+    settings = hash((os.getpid(), wanted, tuple(sorted(os.environ.items()))))
+    return _made.get(settings) or _kept(settings, _found(wanted))
+
+
+def _kept(settings: int, backend: Backend) -> Connection:
+    found = _made.get(settings)
+    if found is None or found.backend is not backend:
+        if len(_made) >= _MOST_CONNECTIONS:
+            _made.clear()
+        found = _made[settings] = Connection(backend)
+    return found
+
+
+def _wanted(call: Transport) -> _Wanted:
+    address = call.get("api_base") or assigned("api_base")
+    own = isinstance(address, str) and address.rstrip("/") != OPENAI_ADDRESS
+    version = call.get("api_version") or assigned("api_version")
+    organization = call.get("organization") or assigned("organization")
+    return _Wanted(
+        host=os.environ.get(ENVIRONMENT_VARIABLE, "").strip(),
+        api_key=key_of(call.get("api_key"), assigned("api_key"), path=assigned("api_key_path")),
+        address=cast("str", address) if own else None,
+        api_type=str(call.get("api_type") or assigned("api_type") or "open_ai").lower(),
+        api_version=version if isinstance(version, str) else None,
+        organization=organization if isinstance(organization, str) else None,
+    )
+
+
+def _found(wanted: _Wanted) -> Backend:
+    key = wanted.api_key
+    if wanted.host == "local":
+        if key:
+            note(f"{ENVIRONMENT_VARIABLE} is 'local': the API key that was assigned is not used.")
+        return connect()
+    if key is None or (wanted.address is None and key == os.environ.get("OPENAI_API_KEY", "").strip()):
+        return connect()
+    if wanted.address is None and not looks_real(key):
+        note("What was assigned as api_key only stands for a key, and is not used.")
+        return connect()
+    backend = HostedBackend(
+        api_key=key,
+        base_url=wanted.address,
+        host=_host(wanted),
+        api_version=_version(wanted),
+        organization=wanted.organization,
+    )
+    note(
+        f"An API key was assigned, so jobs and models are those of {backend!r}, and are billed there. Set "
+        f"{ENVIRONMENT_VARIABLE}=local to stay on this machine."
+    )
+    return backend
+
+
+def _host(wanted: _Wanted) -> str:
+    if wanted.api_type in ("azure_ad", "azuread"):
+        raise InvalidAPIType(
+            "api_type='azure_ad' cannot be carried: its token ends within the hour. Assign "
+            "openai.backend = HostedBackend(client=AzureOpenAI(azure_ad_token_provider=...)) instead."
+        )
+    if wanted.host:
+        return wanted.host
+    return "azure" if wanted.api_type == "azure" else host_behind(wanted.address or "")
+
+
+def _version(wanted: _Wanted) -> str | None:
+    """Azure's `api-version`, where it is one of today's; else its undated API is spoken to."""
+    version = wanted.api_version
+    if version is None or _host(wanted) != "azure" or version >= _FIRST_VERSION:
+        return version
+    note(f"api_version={version!r} is of an API that has ended; Azure's undated one is used.")
+    return None
+
+
+def forget() -> None:
+    """Let go of all backends and of what the log was told, as in a new process."""
+    _made.clear()
+    _noted.clear()
 
 
 def note(text: str) -> None:

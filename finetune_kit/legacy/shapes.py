@@ -7,13 +7,13 @@ from datetime import datetime
 
 from finetune_kit.backends import Event, FileState, JobState
 from finetune_kit.backends.protocol import TERMINAL
-from finetune_kit.cards import Hyperparameters
 from finetune_kit.errors import BackendError
 from finetune_kit.legacy.replies import Reply
 from finetune_kit.legacy.settings import Connection, assigned
 
 _WAITING = frozenset({"validating_files", "queued", "paused"})
 TRAINING, RESULTS = "fine-tune", "fine-tune-results"
+_NAMES = ("n_epochs", "batch_size", "learning_rate_multiplier", "prompt_loss_weight")
 
 
 def file_reply(state: FileState, purpose: str = TRAINING) -> Reply:
@@ -22,7 +22,7 @@ def file_reply(state: FileState, purpose: str = TRAINING) -> Reply:
         id=state.id,
         object="file",
         bytes=state.size_bytes,
-        created_at=_seconds(state.created_at),
+        created_at=seconds(state.created_at),
         filename=state.filename,
         purpose=purpose,
         status=state.status,
@@ -33,7 +33,7 @@ def file_reply(state: FileState, purpose: str = TRAINING) -> Reply:
 def event_reply(event: Event) -> Reply:
     """Something that happened to a job."""
     return Reply(
-        object="fine-tune-event", created_at=_seconds(event.created_at), level=event.level, message=event.message
+        object="fine-tune-event", created_at=seconds(event.created_at), level=event.level, message=event.message
     )
 
 
@@ -42,6 +42,7 @@ def job_reply(
 ) -> Reply:
     """A job; without its events where they are None, as in a list of jobs."""
     told = None if events is None else [event_reply(event) for event in events]
+    at.jobs.update(dict.fromkeys(state.result_files, state.id))
     last = max((event["created_at"] for event in told or ()), default=0)
     files = (None if file_id is None else [file_id] for file_id in (state.training_file, state.validation_file))
     training, validation = ([_file(at, one, TRAINING) for one in ids or ()] for ids in files)
@@ -49,11 +50,11 @@ def job_reply(
         id=state.id,
         object="fine-tune",
         model=state.model,
-        created_at=_seconds(state.created_at),
-        updated_at=max(_seconds(state.finished_at or state.created_at), last),
+        created_at=seconds(state.created_at),
+        updated_at=max(seconds(state.finished_at or state.created_at), last),
         status=old_status(state),
         fine_tuned_model=state.fine_tuned_model,
-        hyperparams=_hyperparams(at, state, asked),
+        hyperparams=hyperparameters(at, state, asked),
         organization_id=assigned("organization") or at.backend.profile.name,
         training_files=training,
         validation_files=validation,
@@ -69,34 +70,36 @@ def old_status(state: JobState) -> str:
     return "pending" if state.status in _WAITING else "running"
 
 
-def _hyperparams(at: Connection, state: JobState, asked: Mapping[str, object] | None) -> dict[str, object]:
+def hyperparameters(at: Connection, state: JobState, asked: Mapping[str, object] | None) -> dict[str, object]:
     """As they were taken, once the model is there; until then as they were asked for, where this process knows it."""
-    taken: dict[str, object] = dict(asked or dict.fromkeys(_HYPERPARAMETERS))
+    taken: dict[str, object] = {**dict.fromkeys(_NAMES), **(asked or {})}
     if state.fine_tuned_model is not None:
         try:
             card = at.backend.card(state.fine_tuned_model)
         except BackendError:  # started by another program, on a host that keeps no cards
             return taken
-        taken.update({name: getattr(card.hyperparameters, name) for name in _HYPERPARAMETERS})
+        taken.update({name: getattr(card.hyperparameters, name) for name in _NAMES})
+        if card.classification is not None:
+            measured = card.classification
+            taken["compute_classification_metrics"] = True
+            taken["classification_n_classes"] = measured.n_classes
+            taken["classification_positive_class"] = measured.positive_class
+            taken["classification_betas"] = list(measured.betas) or None
     return taken
 
 
-_HYPERPARAMETERS = ("n_epochs", "batch_size", "learning_rate_multiplier", "prompt_loss_weight")
-
-
-def asked_for(settings: Hyperparameters) -> dict[str, object]:
-    """Hyperparameters by their names."""
-    return {name: getattr(settings, name) for name in _HYPERPARAMETERS}
-
-
 def _file(at: Connection, file_id: str, purpose: str) -> Reply:
-    if file_id not in at.files:
-        try:
-            at.files[file_id] = file_reply(at.backend.file(file_id), purpose)
-        except BackendError:  # deleted, or not to be looked at
-            return Reply(id=file_id, object="file", purpose=purpose)
-    return Reply(at.files[file_id])
+    if file_id in at.files:
+        return Reply(at.files[file_id])
+    try:
+        reply = file_reply(at.backend.file(file_id), purpose)
+    except BackendError:  # deleted, or not to be looked at
+        return Reply(id=file_id, object="file", purpose=purpose)
+    if reply.status == "processed":
+        at.files[file_id] = Reply(reply)
+    return reply
 
 
-def _seconds(moment: datetime) -> int:
+def seconds(moment: datetime) -> int:
+    """As the API tells moments: since 1970."""
     return int(moment.timestamp())

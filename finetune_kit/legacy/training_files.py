@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
+from finetune_kit._retry import QUESTIONS
 from finetune_kit.backends import Backend
 from finetune_kit.dataset import Dataset
 from finetune_kit.errors import UnknownFileError
@@ -16,24 +18,23 @@ from finetune_kit.legacy.marks import found_template, misfit, taken_off
 from finetune_kit.legacy.replies import id_of
 from finetune_kit.sides import Side, Sides
 from finetune_kit.templates import PromptTemplate
+from finetune_kit.uploads import SpooledFile
 
 _ID_BEGINS = "file-"
 
 
 def sides_of(backend: Backend, training_file: object, validation_file: object, model: object) -> Sides:
     """The rows of both files without the marks around them, and these marks, which training puts back."""
-    given = (("training", training_file), ("validation", validation_file))
-    sides = [_side(backend, name, file) for name, file in given if file is not None]
-    rows = [side.rows for side in sides]
-    earlier = _earlier_template(backend, model)
-    if earlier is None:
-        template = found_template(rows)
-    else:
-        template = earlier
-        if misfit(template, rows) is not None:
-            raise InvalidRequestError(_unlike(str(model), template), param="training_file")
-    training, *held_out = (replace(side, rows=taken_off(side.rows, template)) for side in sides)
-    return Sides(training, tuple(held_out), template=template)
+    training = _side(backend, "training", training_file)
+    held_out = () if validation_file is None else (_side(backend, "validation", validation_file),)
+    sets = [side.rows for side in (training, *held_out)]
+    if any(rows.kind != "completion" for rows in sets):
+        return Sides(training, held_out)
+    template = _earlier_template(backend, model) or found_template(sets)
+    if misfit(template, sets) is not None:
+        raise InvalidRequestError(_unlike(str(model), template), param="training_file")
+    training, *validation = (replace(side, rows=taken_off(side.rows, template)) for side in (training, *held_out))
+    return Sides(training, tuple(validation), template=template)
 
 
 def _side(backend: Backend, name: str, file: object) -> Side:
@@ -43,11 +44,19 @@ def _side(backend: Backend, name: str, file: object) -> Side:
         return Side(name, data.rows, data.source)
     file_id = id_of(file, parameter)
     try:
-        content = backend.file_content(file_id)
+        content = QUESTIONS.call(lambda: backend.file_content(file_id))
     except UnknownFileError as error:
         raise InvalidRequestError(_missing(parameter, file_id), param=parameter) from error
     data = read_content(content, file_id)
-    return Side(name, data.rows, data.source)
+    return Side(name, data.rows, data.source, _at_the_backend(content, file_id))
+
+
+def _at_the_backend(content: bytes, file_id: str) -> SpooledFile:
+    mark = content.startswith(codecs.BOM_UTF8)
+    lines = content.removeprefix(codecs.BOM_UTF8).splitlines()
+    file = SpooledFile.of(lines, filename=file_id, byte_order_mark=mark)
+    file.file_id = file_id
+    return file
 
 
 def _is_path(text: str) -> bool:

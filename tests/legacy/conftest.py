@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import finetune_kit.legacy as openai
+from finetune_kit.legacy import settings
 from finetune_kit.testing import MemoryBackend
 from tests.tiny import write_tiny_base
 
@@ -29,6 +30,16 @@ DISHES = (
     "青菜",
     "凉皮",
 )
+
+
+@pytest.fixture(autouse=True)
+def nothing_assigned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scripts assign to the module, and the next test must not see it."""
+    for name in ("backend", "api_key", "api_key_path", "api_version", "organization"):
+        monkeypatch.setattr(openai, name, None)
+    monkeypatch.setattr(openai, "api_base", "https://api.openai.com/v1")
+    monkeypatch.setattr(openai, "api_type", "open_ai")
+    settings.forget()
 
 
 @pytest.fixture

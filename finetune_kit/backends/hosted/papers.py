@@ -98,7 +98,7 @@ class Papers:
         kind = text(told.get("kind"))
         template = items(told.get("template"))
         match template:
-            case [str(separator), str(stop), bool(leading_space)] if separator and stop:
+            case [str(separator), str(stop), bool(leading_space)]:
                 known: PromptTemplate | None = PromptTemplate(
                     separator=separator, stop=stop, leading_space=leading_space
                 )

@@ -1,0 +1,84 @@
+"""The same script at hosts with today's API, over HTTP."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+import finetune_kit.legacy as openai
+from finetune_kit import ModelClient
+from finetune_kit._clock import FastClock, using
+from finetune_kit.backends import HostedBackend
+from finetune_kit.errors import ShutdownWarning
+from finetune_kit.testing import HostSimulator
+from tests.legacy.test_old_script import run_script
+
+KEY = "YOUR_API_KEY"  # what the script assigns
+
+
+class November(FastClock):
+    """It is the 24th, and a second takes a millisecond."""
+
+    def __init__(self) -> None:
+        super().__init__(1000)
+        self._wall = datetime(2026, 11, 24, 12, tzinfo=UTC).timestamp()
+
+
+@pytest.fixture(autouse=True)
+def own_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    monkeypatch.setenv("FINETUNE_KIT_HOME", str(tmp_path / "home"))
+    with using(November()):
+        yield
+
+
+def test_on_a_host_that_takes_prompts_and_completions(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FINETUNE_KIT_BACKEND", "nebius")
+    with HostSimulator(host="nebius", key=KEY, models=["davinci"]) as host:
+        monkeypatch.setattr(openai, "api_base", host.base_url)
+        end = run_script()
+        assert end["answer"] == "炒蛋今天20元"
+        [file] = [one for one in host.files if str(one["filename"]).startswith("training")]
+        sent = openai.File.download(str(file["id"])).decode().splitlines()
+        lines = (prepared / "train_data").read_text(encoding="utf-8").splitlines()
+        assert [json.loads(line) for line in sent] == [json.loads(line) for line in lines]
+        assert host.counts["POST /fine_tuning/jobs"] == 1
+        assert end["result"].startswith(b"step,elapsed_tokens,elapsed_examples,training_loss,")
+        backend = HostedBackend(api_key=KEY, base_url=host.base_url, host="nebius")
+        assert ModelClient(end["job"]["fine_tuned_model"], backend).complete("炒蛋多少钱?") == "炒蛋今天20元"
+
+
+@pytest.mark.usefixtures("prepared")
+def test_on_a_host_that_takes_conversations_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The marks of a completion model are taken off before training, and off the prompt of each call."""
+    with HostSimulator(key=KEY) as host:
+        monkeypatch.setattr(openai, "api_base", host.base_url)
+        with pytest.warns(ShutdownWarning, match="takes no new training"):
+            end = run_script()
+        assert end["answer"] == "炒蛋今天20元"
+        assert end["job"]["events"][0]["level"] == "warn"
+        [file] = [one for one in host.files if str(one["filename"]).startswith("training")]
+        sent = json.loads(openai.File.download(str(file["id"])).splitlines()[0])
+        asked, answered = sent["messages"]
+        assert (asked["content"], answered["content"]) == ("炒蛋多少钱?", "炒蛋今天20元")
+        backend = HostedBackend(api_key=KEY, base_url=host.base_url)
+        assert ModelClient(end["job"]["fine_tuned_model"], backend).complete("炒蛋多少钱?") == "炒蛋今天20元"
+
+
+@pytest.mark.usefixtures("prepared")
+def test_errors_of_a_host_have_their_old_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FINETUNE_KIT_BACKEND", "nebius")
+    with HostSimulator(host="nebius", models=["davinci"]) as host:
+        monkeypatch.setattr(openai, "api_base", host.base_url)
+        with pytest.raises(openai.error.AuthenticationError) as caught:
+            run_script()
+        assert caught.value.http_status == 401
+        assert KEY not in str(caught.value)
+        monkeypatch.setattr(openai, "api_key", host.api_key)
+        host.training_allowed = False
+        with pytest.raises(openai.error.PermissionError) as refused:
+            openai.FineTune.create(training_file="train_data", model="davinci")
+        assert refused.value.code == "training_not_available"
