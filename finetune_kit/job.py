@@ -37,6 +37,7 @@ from finetune_kit.following import (
 from finetune_kit.keeping import keep, keeps
 from finetune_kit.outcome import best_checkpoint_of, model_of, results_of
 from finetune_kit.results import Results
+from finetune_kit.webhooks import Headers, read_webhook
 
 STUCK_AFTER_SECONDS = 3600.0
 
@@ -56,6 +57,21 @@ class FineTuneJob:
         """
         connected = backend if backend is not None else backend_of(job_id)
         return cls(QUESTIONS.call(lambda: connected.job(job_id)), connected)
+
+    @classmethod
+    def from_webhook(
+        cls,
+        payload: bytes | str,
+        headers: Headers,
+        *,
+        secret: str | None = None,
+        backend: Backend | None = None,
+    ) -> FineTuneJob:
+        """The job that a host's message tells of, as the host says it is when asked; `WebhookError` where it is a lie.
+
+        `payload` is the request's body as it came. The secret is by default OPENAI_WEBHOOK_SECRET.
+        """
+        return cls.attach(read_webhook(payload, headers, secret=secret).job_id, backend)
 
     def __repr__(self) -> str:
         return f"<FineTuneJob {self.id} on {self._backend.profile.name}: {self._state.status}>"
