@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import cast
 
-from finetune_kit._arguments import checked_seed, number, string, whole_number
-from finetune_kit.backends import Backend, Generation, Sampling, connect
+from finetune_kit._arguments import string
+from finetune_kit._questions import Question, as_user, check_messages, question, sampling_of, texts_of
+from finetune_kit.backends import AnswersAsync, Backend, Generation, Sampling, Streams, connect
 from finetune_kit.backends.protocol import ChatMessages
 from finetune_kit.cards import ModelCard
 from finetune_kit.errors import ParameterError, TemplateError
-from finetune_kit.records import JsonValue
-
-MAX_STOPS = 4
+from finetune_kit.templates import PromptTemplate
 
 
 class Completion(str):
@@ -98,7 +96,7 @@ class ModelClient:
         Greedy unless `temperature` (0 to 2) says otherwise. A model that takes chat messages gets the prompt as the
         user's.
         """
-        sampling = _sampling(temperature, max_tokens, top_p, frequency_penalty, presence_penalty, stop, seed)
+        sampling = sampling_of(temperature, max_tokens, top_p, frequency_penalty, presence_penalty, stop, seed)
         return self._complete([string("prompt", prompt)], sampling)[0]
 
     def complete_many(
@@ -114,7 +112,7 @@ class ModelClient:
         seed: int | None = None,
     ) -> list[Completion]:
         """The same for many prompts, which are answered together and several times faster."""
-        sampling = _sampling(temperature, max_tokens, top_p, frequency_penalty, presence_penalty, stop, seed)
+        sampling = sampling_of(temperature, max_tokens, top_p, frequency_penalty, presence_penalty, stop, seed)
         return self._complete(prompts, sampling)
 
     async def complete_async(
@@ -130,8 +128,43 @@ class ModelClient:
         seed: int | None = None,
     ) -> Completion:
         """`complete` without blocking the event loop."""
-        sampling = _sampling(temperature, max_tokens, top_p, frequency_penalty, presence_penalty, stop, seed)
-        return (await asyncio.to_thread(self._complete, [string("prompt", prompt)], sampling))[0]
+        sampling = sampling_of(temperature, max_tokens, top_p, frequency_penalty, presence_penalty, stop, seed)
+        return (await self._complete_async([string("prompt", prompt)], sampling))[0]
+
+    async def complete_many_async(
+        self,
+        prompts: Sequence[str],
+        *,
+        temperature: float = 0.0,
+        max_tokens: int = 256,
+        top_p: float = 1.0,
+        frequency_penalty: float = 0.0,
+        presence_penalty: float = 0.0,
+        stop: str | Sequence[str] | None = None,
+        seed: int | None = None,
+    ) -> list[Completion]:
+        """`complete_many` without blocking the event loop."""
+        sampling = sampling_of(temperature, max_tokens, top_p, frequency_penalty, presence_penalty, stop, seed)
+        return await self._complete_async(prompts, sampling)
+
+    def stream(
+        self,
+        prompt: str,
+        *,
+        temperature: float = 0.0,
+        max_tokens: int = 256,
+        top_p: float = 1.0,
+        frequency_penalty: float = 0.0,
+        presence_penalty: float = 0.0,
+        stop: str | Sequence[str] | None = None,
+        seed: int | None = None,
+    ) -> Iterator[str]:
+        """The completion of a plain prompt, piece by piece as it is written; put together they are `complete`'s.
+
+        A backend that does not stream gives it in one piece. Stop reading, and the model stops writing.
+        """
+        sampling = sampling_of(temperature, max_tokens, top_p, frequency_penalty, presence_penalty, stop, seed)
+        return self._stream(string("prompt", prompt), sampling)
 
     def chat(
         self,
@@ -150,17 +183,32 @@ class ModelClient:
         A model that learned from prompts and completions has no notion of turns: it takes one user message and nothing
         else.
         """
-        sampling = _sampling(temperature, max_tokens, top_p, frequency_penalty, presence_penalty, stop, seed)
-        _check_messages(messages)
+        sampling = sampling_of(temperature, max_tokens, top_p, frequency_penalty, presence_penalty, stop, seed)
+        check_messages(messages)
         if self.card.template is None:
             [answer] = self._backend.chat(self._name, [messages], sampling)
             return Completion(answer.text, answer)
-        if len(messages) != 1 or messages[0]["role"] != "user":
-            raise TemplateError(
-                f"{self._name} learned from prompts and completions and has no notion of turns. Pass one user message, "
-                "or train on examples with 'messages'."
-            )
-        return self._complete([str(messages[0]["content"])], sampling)[0]
+        return self._complete([self._only_turn(messages)], sampling)[0]
+
+    async def chat_async(
+        self,
+        messages: ChatMessages,
+        *,
+        temperature: float = 0.0,
+        max_tokens: int = 256,
+        top_p: float = 1.0,
+        frequency_penalty: float = 0.0,
+        presence_penalty: float = 0.0,
+        stop: str | Sequence[str] | None = None,
+        seed: int | None = None,
+    ) -> Completion:
+        """`chat` without blocking the event loop."""
+        sampling = sampling_of(temperature, max_tokens, top_p, frequency_penalty, presence_penalty, stop, seed)
+        check_messages(messages)
+        if (await self._card_async()).template is None:
+            [answer] = await self._answers_async(Question([messages], sampling, None))
+            return Completion(answer.text, answer)
+        return (await self._complete_async([self._only_turn(messages)], sampling))[0]
 
     def classify(self, text: str, *, labels: Sequence[str] | None = None) -> Label:
         """The most probable label; by default among those that the model was trained on.
@@ -172,30 +220,67 @@ class ModelClient:
     def classify_many(self, texts: Sequence[str], *, labels: Sequence[str] | None = None) -> list[Label]:
         """The same for many texts, which go through the model together."""
         chosen = self._labels(labels)
-        asked = _texts("texts", texts)
+        asked = texts_of("texts", texts)
         if not asked:
             return []
         template = self.card.template
         if template is None:
-            ranked = self._backend.rank_chat(self._name, [_as_user(text) for text in asked], chosen)
+            ranked = self._backend.rank_chat(self._name, [as_user(text) for text in asked], chosen)
         else:
             prompts = [template.prompt(text) for text in asked]
             ranked = self._backend.rank(self._name, prompts, [template.completion(label) for label in chosen])
         return [_label(chosen, probabilities) for probabilities in ranked]
 
+    def _only_turn(self, messages: ChatMessages) -> str:
+        if len(messages) != 1 or messages[0]["role"] != "user":
+            raise TemplateError(
+                f"{self._name} learned from prompts and completions and has no notion of turns. Pass one user message, "
+                "or train on examples with 'messages'."
+            )
+        return str(messages[0]["content"])
+
     def _complete(self, prompts: Sequence[str], sampling: Sampling) -> list[Completion]:
-        asked = _texts("prompts", prompts)
-        template = self.card.template
-        if not asked:
+        texts = texts_of("prompts", prompts)
+        if not texts:
             return []
-        if template is None:
-            conversations = [_as_user(prompt) for prompt in asked]
-            return [Completion(one.text, one) for one in self._backend.chat(self._name, conversations, sampling)]
-        rendered = [template.prompt(prompt) for prompt in asked]
-        ended = replace(sampling, stop=(template.stop, *sampling.stop)) if template.stop else sampling
-        return [
-            Completion(template.parse(one.text), one) for one in self._backend.complete(self._name, rendered, ended)
-        ]
+        asked = question(self.card.template, texts, sampling)
+        if asked.template is None:
+            return _completions(asked, self._backend.chat(self._name, asked.conversations, asked.sampling))
+        return _completions(asked, self._backend.complete(self._name, asked.prompts, asked.sampling))
+
+    async def _complete_async(self, prompts: Sequence[str], sampling: Sampling) -> list[Completion]:
+        texts = texts_of("prompts", prompts)
+        if not texts:
+            return []
+        asked = question((await self._card_async()).template, texts, sampling)
+        return _completions(asked, await self._answers_async(asked))
+
+    async def _card_async(self) -> ModelCard:
+        """The card, which may have to be fetched."""
+        return await asyncio.to_thread(lambda: self.card)
+
+    async def _answers_async(self, asked: Question) -> list[Generation]:
+        backend, name, sampling = self._backend, self._name, asked.sampling
+        if isinstance(backend, AnswersAsync):
+            if asked.template is None:
+                return await backend.chat_async(name, asked.conversations, sampling)
+            return await backend.complete_async(name, asked.prompts, sampling)
+        if asked.template is None:
+            return await asyncio.to_thread(backend.chat, name, asked.conversations, sampling)
+        return await asyncio.to_thread(backend.complete, name, asked.prompts, sampling)
+
+    def _stream(self, prompt: str, sampling: Sampling) -> Iterator[str]:
+        backend = self._backend
+        if not isinstance(backend, Streams):
+            text = str(self._complete([prompt], sampling)[0])
+            yield from [text] if text else []
+            return
+        asked = question(self.card.template, [prompt], sampling)
+        if asked.template is None:
+            yield from backend.stream_chat(self._name, asked.conversations[0], asked.sampling)
+        else:
+            pieces = backend.stream(self._name, asked.prompts[0], asked.sampling)
+            yield from _without_leading_space(pieces, asked.template)
 
     def _labels(self, labels: Sequence[str] | None) -> Sequence[str]:
         if labels is None:
@@ -205,7 +290,7 @@ class ModelClient:
                     parameter="labels",
                 )
             return self.card.labels
-        chosen = _texts("labels", labels)
+        chosen = texts_of("labels", labels)
         if len(chosen) < 2 or len(set(chosen)) != len(chosen):
             raise ParameterError(
                 f"labels={labels!r} is not a choice: pass at least two, each once.", parameter="labels"
@@ -213,57 +298,19 @@ class ModelClient:
         return chosen
 
 
+def _completions(asked: Question, answers: Sequence[Generation]) -> list[Completion]:
+    parse = str if asked.template is None else asked.template.parse
+    return [Completion(parse(one.text), one) for one in answers]
+
+
+def _without_leading_space(pieces: Iterator[str], template: PromptTemplate) -> Iterator[str]:
+    """The pieces as `PromptTemplate.parse` reads them when they are together."""
+    first = next(pieces, "")
+    plain = first.removeprefix(" ") if template.leading_space else first
+    yield from [plain] if plain else []
+    yield from pieces
+
+
 def _label(labels: Sequence[str], probabilities: Sequence[float]) -> Label:
     ranked = sorted(zip(labels, probabilities, strict=True), key=lambda pair: -pair[1])
     return Label(label=ranked[0][0], probability=ranked[0][1], probabilities=dict(ranked))
-
-
-def _as_user(text: str) -> list[dict[str, JsonValue]]:
-    return [{"role": "user", "content": text}]
-
-
-def _sampling(  # noqa: PLR0917 - the public calls hand all of them on, in the order of their signature
-    temperature: float,
-    max_tokens: int,
-    top_p: float,
-    frequency_penalty: float,
-    presence_penalty: float,
-    stop: str | Sequence[str] | None,
-    seed: int | None,
-) -> Sampling:
-    stops = [stop] if isinstance(stop, str) else _texts("stop", stop or ())
-    if len(stops) > MAX_STOPS or not all(stops):
-        raise ParameterError(
-            f"stop={stop!r}: give at most {MAX_STOPS} sequences, none of them empty.", parameter="stop"
-        )
-    return Sampling(
-        temperature=number("temperature", temperature, 0, 2),
-        max_tokens=whole_number("max_tokens", max_tokens, 1),
-        top_p=number("top_p", top_p, 0, 1),
-        frequency_penalty=number("frequency_penalty", frequency_penalty, -2, 2),
-        presence_penalty=number("presence_penalty", presence_penalty, -2, 2),
-        stop=tuple(stops),
-        seed=checked_seed(seed),
-    )
-
-
-def _texts(name: str, values: object) -> list[str]:
-    if isinstance(values, str) or not isinstance(values, Iterable):
-        raise ParameterError(f"{name} is {type(values).__name__}, not a list of strings.", parameter=name)
-    return [string(f"{name}[{place}]", value) for place, value in enumerate(cast("Iterable[object]", values))]
-
-
-def _check_messages(messages: object) -> None:
-    if isinstance(messages, str | Mapping) or not isinstance(messages, Sequence) or not messages:
-        raise ParameterError(
-            "messages is a list of at least one message with 'role' and 'content'.", parameter="messages"
-        )
-    for place, message in enumerate(cast("Sequence[object]", messages)):
-        if not isinstance(message, Mapping):
-            raise ParameterError(
-                f"messages[{place}] is {type(message).__name__}, not an object with 'role' and 'content'.",
-                parameter="messages",
-            )
-        parts = cast("Mapping[object, object]", message)
-        for key in ("role", "content"):
-            string(f"messages[{place}][{key!r}]", parts.get(key))

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import copy
 import pickle
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from finetune_kit.backends import Generation, Sampling
+from finetune_kit.backends.protocol import ChatMessages
 from finetune_kit.client import Completion, ModelClient
 from finetune_kit.dataset import Dataset, Split
 from finetune_kit.errors import ParameterError, TemplateError, UnknownModelError
+from finetune_kit.records import JsonValue
 from finetune_kit.testing import MemoryBackend
 from tests.rows_of import PAIRS
 
@@ -229,3 +232,42 @@ def test_what_is_no_conversation_is_refused(model: ModelClient, messages: Any, m
 def test_a_prompt_that_was_rendered_by_hand_is_refused(model: ModelClient) -> None:
     with pytest.raises(TemplateError, match="Pass the plain text"):
         model.complete("Hi ->")
+
+
+class Streaming(MemoryBackend):
+    """Streams token by token, and answers without a thread."""
+
+    def stream(self, model: str, prompt: str, sampling: Sampling) -> Iterator[str]:
+        yield from self.complete(model, [prompt], sampling)[0].text
+
+    def stream_chat(self, model: str, messages: ChatMessages, sampling: Sampling) -> Iterator[str]:
+        yield from self.chat(model, [messages], sampling)[0].text
+
+    async def complete_async(self, model: str, prompts: Sequence[str], sampling: Sampling) -> list[Generation]:
+        assert threading.current_thread() is threading.main_thread()
+        return self.complete(model, prompts, sampling)
+
+    async def chat_async(
+        self, model: str, conversations: Sequence[ChatMessages], sampling: Sampling
+    ) -> list[Generation]:
+        assert threading.current_thread() is threading.main_thread()
+        return self.chat(model, conversations, sampling)
+
+
+@pytest.mark.parametrize("backend", [MemoryBackend(), Streaming()], ids=lambda backend: type(backend).__name__)
+@pytest.mark.parametrize("kind", ["completion", "chat"])
+def test_whatever_way_a_model_is_asked_it_answers_the_same(backend: MemoryBackend, kind: str) -> None:
+    rows = [(f"Where is parcel {number}?", "track it") for number in range(20)]
+    dataset = Dataset.from_records(rows)
+    split = (dataset if kind == "completion" else dataset.to_chat()).split(0.8)
+    model = split.train(backend=backend).wait().model()
+    question = "Where is parcel 3?"
+    answer = model.complete(question)
+    pieces = list(model.stream(question))
+    messages: list[dict[str, JsonValue]] = [{"role": "user", "content": question}]
+    assert answer == "track it"
+    assert "".join(pieces) == answer
+    assert len(pieces) == (len(answer) if isinstance(backend, Streaming) else 1)
+    assert asyncio.run(model.complete_async(question)) == answer
+    assert asyncio.run(model.complete_many_async([question] * 2)) == [answer] * 2
+    assert asyncio.run(model.chat_async(messages)) == answer

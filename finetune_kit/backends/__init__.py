@@ -4,6 +4,7 @@ from finetune_kit.backends.connect import connect, usual_backend
 from finetune_kit.backends.hosted import HostedBackend
 from finetune_kit.backends.local import LocalBackend
 from finetune_kit.backends.protocol import (
+    AnswersAsync,
     Backend,
     Checkpoint,
     CountsTokens,
@@ -17,10 +18,12 @@ from finetune_kit.backends.protocol import (
     ListsJobs,
     PartJournal,
     Sampling,
+    Streams,
     TellsTime,
 )
 
 __all__ = [
+    "AnswersAsync",
     "Backend",
     "Checkpoint",
     "CountsTokens",
@@ -36,6 +39,7 @@ __all__ = [
     "LocalBackend",
     "PartJournal",
     "Sampling",
+    "Streams",
     "TellsTime",
     "connect",
     "usual_backend",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
@@ -300,6 +300,34 @@ class CountsTokens(Protocol):
 
         `MissingExtraError` or `WeightsError` where what it takes is not on this machine.
         """
+        ...
+
+
+@runtime_checkable
+class AnswersAsync(Protocol):
+    """What a backend may offer besides: answers of its models without a thread for each that waits."""
+
+    async def complete_async(self, model: str, prompts: Sequence[str], sampling: Sampling) -> list[Generation]:
+        """`complete` without blocking the event loop."""
+        ...
+
+    async def chat_async(
+        self, model: str, conversations: Sequence[ChatMessages], sampling: Sampling
+    ) -> list[Generation]:
+        """`chat` without blocking the event loop."""
+        ...
+
+
+@runtime_checkable
+class Streams(Protocol):
+    """What a backend may offer besides: answers piece by piece as they are written, up to the stop sequence."""
+
+    def stream(self, model: str, prompt: str, sampling: Sampling) -> Iterator[str]:
+        """The completion of one prompt; whoever stops reading ends it."""
+        ...
+
+    def stream_chat(self, model: str, messages: ChatMessages, sampling: Sampling) -> Iterator[str]:
+        """The answer to one conversation."""
         ...
 
 

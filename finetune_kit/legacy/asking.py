@@ -8,8 +8,8 @@ from uuid import uuid4
 
 from finetune_kit._arguments import number, string, whole_number
 from finetune_kit._clock import clock
+from finetune_kit._questions import MAX_STOPS
 from finetune_kit.backends import Backend, Generation, Sampling
-from finetune_kit.client import MAX_STOPS
 from finetune_kit.errors import UnknownModelError
 from finetune_kit.legacy.error import InvalidRequestError
 from finetune_kit.legacy.replies import Reply

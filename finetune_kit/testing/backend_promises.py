@@ -106,19 +106,26 @@ def cancelling_ends_a_job(trial: Trial) -> None:
 def a_paused_job_rests_until_it_is_resumed(trial: Trial) -> None:
     """Then it ends as any other; this one learns from conversations, and its model chats."""
     spec, started = trial.start(kind="chat")
-    trial.backend.pause(started.id)
-    state = trial.until(started.id, lambda state: state.status == "paused", "paused")
-    promise(state.status == "paused", f"a job that was paused at once is {state.status!r}.")
-    for _ in range(3):
-        state = trial.backend.job(started.id)
-        promise(state.status == "paused", f"a paused job becomes {state.status!r} by itself.")
-    trial.backend.resume(started.id)
+    if trial.backend.profile.can_pause:
+        _pause_and_resume(trial, started.id)
+    else:
+        _refused("pause where jobs cannot be paused", lambda: trial.backend.pause(started.id), BackendError)
     run = trial.follow(spec, started.id)
     promise(run.state.status == "succeeded", f"a resumed job ends as {run.state.status!r}: {run.state.fault}.")
     conversations = [[{"role": "user", "content": prompt}] for prompt in PROMPTS]
     answers = trial.backend.chat(run.model, conversations, Sampling(max_tokens=8))
     promise(len(answers) == len(PROMPTS), f"chat gives {len(answers)} answers to {len(PROMPTS)} conversations.")
     adds_up("rank_chat", trial.backend.rank_chat(run.model, conversations, LABELS), rows=len(PROMPTS))
+
+
+def _pause_and_resume(trial: Trial, job_id: str) -> None:
+    trial.backend.pause(job_id)
+    state = trial.until(job_id, lambda state: state.status == "paused", "paused")
+    promise(state.status == "paused", f"a job that was paused at once is {state.status!r}.")
+    for _ in range(3):
+        state = trial.backend.job(job_id)
+        promise(state.status == "paused", f"a paused job becomes {state.status!r} by itself.")
+    trial.backend.resume(job_id)
 
 
 CHECKS: tuple[Callable[[Trial], None], ...] = (

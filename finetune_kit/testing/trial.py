@@ -96,7 +96,8 @@ class Trial:
 
     def upload(self, lines: Sequence[bytes], filename: str) -> str:
         """Store a file; its id."""
-        with SpooledFile.of(lines, filename=filename) as file:
+        marked = self.backend.profile.byte_order_mark
+        with SpooledFile.of(lines, filename=filename, byte_order_mark=marked) as file:
             return self.backend.upload(file).id
 
     def until(self, job_id: str, done: Callable[[JobState], bool], expected: str) -> JobState:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 from finetune_kit.backends.hosted.asking import Asker, AsyncAsker, JsonObject
@@ -44,13 +45,14 @@ class Answers:
 
     def one(self, call: Call) -> JsonObject:
         """The host's answer to one call."""
-        retries = self.habits.retries(call.model)
-        try:
-            return retries.call(lambda: self.asker.object(call.ask(self.habits)))
-        except RequestRefusedError as error:
-            if not self.habits.learn(call, error):
-                raise
-        return retries.call(lambda: self.asker.object(call.ask(self.habits)))
+        while True:
+            ask = call.ask(self.habits)
+            try:
+                return self.habits.retries(call.model).call(partial(self.asker.object, ask))
+            except RequestRefusedError as error:
+                self.habits.learn(call, error)
+                if call.ask(self.habits) == ask:
+                    raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +79,11 @@ class AsyncAnswers:
 
     async def one(self, call: Call) -> JsonObject:
         """The host's answer to one call."""
-        retries = self.habits.retries(call.model)
-        try:
-            return await retries.call_async(lambda: self.asker.object(call.ask(self.habits)))
-        except RequestRefusedError as error:
-            if not self.habits.learn(call, error):
-                raise
-        return await retries.call_async(lambda: self.asker.object(call.ask(self.habits)))
+        while True:
+            ask = call.ask(self.habits)
+            try:
+                return await self.habits.retries(call.model).call_async(partial(self.asker.object, ask))
+            except RequestRefusedError as error:
+                self.habits.learn(call, error)
+                if call.ask(self.habits) == ask:
+                    raise

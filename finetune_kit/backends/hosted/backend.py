@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import cached_property
 from types import TracebackType
@@ -16,12 +16,13 @@ from finetune_kit.backends.hosted.calls import Call, chats_asked, prompts_asked,
 from finetune_kit.backends.hosted.connection import Connection
 from finetune_kit.backends.hosted.files import Files
 from finetune_kit.backends.hosted.jobs import Jobs
-from finetune_kit.backends.hosted.names import base_of, resolve
+from finetune_kit.backends.hosted.names import resolve
 from finetune_kit.backends.hosted.notes import with_note
 from finetune_kit.backends.hosted.objects import read_job
 from finetune_kit.backends.hosted.papers import Papers
 from finetune_kit.backends.hosted.preflight import check_before_start
 from finetune_kit.backends.hosted.ranking import MOST_TOKENS, ranked
+from finetune_kit.backends.hosted.streams import streamed
 from finetune_kit.backends.protocol import (
     ChatMessages,
     Checkpoint,
@@ -238,10 +239,11 @@ class HostedBackend:
         return self._jobs.tell(job_id, "resume")
 
     def card(self, model: str) -> ModelCard:
-        """A model's card: from this machine, else from the job's metadata, else what its base suggests."""
-        if base_of(model, self.profile) is not None:
-            return self._papers.of(model)
-        return self._papers.of_base(self.resolve(model))
+        """A model's card: from this machine, else from the job's metadata, else what its base suggests.
+
+        The card of a deployment, where a host has such, is that of the model that answers under its name.
+        """
+        return self._papers.of(model, self._answers)
 
     def complete(self, model: str, prompts: Sequence[str], sampling: Sampling) -> list[Generation]:
         """Go on from each prompt by the completions API, several at once; models that only chat say so."""
@@ -266,6 +268,14 @@ class HostedBackend:
         if answers is None:
             return await asyncio.to_thread(self.chat, model, conversations, sampling)
         return await answers.all(chats_asked(model, conversations, sampling), Call.read)
+
+    def stream(self, model: str, prompt: str, sampling: Sampling) -> Iterator[str]:
+        """The completion of a prompt, piece by piece."""
+        return streamed(self._answers, Call(model, sampling, prompt=prompt))
+
+    def stream_chat(self, model: str, messages: ChatMessages, sampling: Sampling) -> Iterator[str]:
+        """The answer to a conversation, piece by piece."""
+        return streamed(self._answers, Call(model, sampling, messages=messages))
 
     def rank(self, model: str, prompts: Sequence[str], completions: Sequence[str]) -> list[list[float]]:
         """For each prompt, how probable each of `completions` is among them, as far as five tokens a place tell.

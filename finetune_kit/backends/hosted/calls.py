@@ -46,7 +46,7 @@ class Call:
             what=f"the model {self.model!r} cannot be asked",
             subject="model",
             name=self.model,
-            body={**body, **self.more},
+            body={**body, **habits.more(self)},
         )
 
     def read(self, answer: JsonObject) -> Generation:
@@ -60,19 +60,25 @@ class Habits:
     """What was learned of models by asking them."""
 
     _new: set[str] = field(default_factory=set[str])
+    _silent: set[str] = field(default_factory=set[str])
     _ended: dict[str, float] = field(default_factory=dict[str, float])
 
     def new(self, model: str) -> bool:
         """Whether it wants the limit of tokens under its newer name."""
         return model in self._new
 
-    def learn(self, call: Call, error: RequestRefusedError) -> bool:
-        """Whether the same call is worth another try, now that this is known."""
-        named = error.parameter == "max_tokens" or "max_completion_tokens" in str(error)
-        if call.messages is None or call.model in self._new or not named:
-            return False
-        self._new.add(call.model)
-        return True
+    def learn(self, call: Call, error: RequestRefusedError) -> None:
+        """Remember what a model does not take; the same call may then be another question."""
+        said = f"{error.parameter} {error}"
+        if call.messages is not None and "max_tokens" in said:
+            self._new.add(call.model)
+        if "logprobs" in call.more and "logprobs" in said:
+            self._silent.add(call.model)
+
+    def more(self, call: Call) -> dict[str, JsonValue]:
+        """What a call holds besides, but for what its model does not take."""
+        silent = call.model in self._silent
+        return {key: value for key, value in call.more.items() if not (silent and key.endswith("logprobs"))}
 
     def saw(self, state: JobState) -> JobState:
         """Remember when a job's model came to be."""

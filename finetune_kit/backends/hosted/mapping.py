@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias, cast
 
 from finetune_kit.backends.hosted.asked import Ask
@@ -58,7 +58,7 @@ class Host:
 
     profile: HostProfile
     address: str
-    secrets: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = field(default=(), repr=False)
     """What must not be shown, whoever says it."""
 
 
@@ -113,10 +113,8 @@ def _no_answer(error: Exception, kinds: frozenset[str], ask: Ask, host: Host) ->
 
 def _refusal(error: Exception, status: int) -> Refusal:
     body: object = getattr(error, "body", None)
-    found: Mapping[str, object] = cast("Mapping[str, object]", body) if isinstance(body, Mapping) else {}
-    inner = found.get("error")
-    if isinstance(inner, Mapping):
-        found = cast("Mapping[str, object]", inner)
+    outer = _members(body)
+    found = _members(outer.get("error")) or outer
     headers: object = getattr(getattr(error, "response", None), "headers", None)
     message = next((one for key in ("message", "detail", "msg", "error") if isinstance(one := found.get(key), str)), "")
     return Refusal(
@@ -124,9 +122,13 @@ def _refusal(error: Exception, status: int) -> Refusal:
         code=_word(found.get("code")),
         kind=_word(found.get("type")),
         parameter=_word(found.get("param")),
-        message=message or _body_text(cast("object", body)) or str(error),
+        message=message or _body_text(body) or str(error),
         retry_after_seconds=retry_after_seconds(cast("Mapping[str, str]", headers)) if headers is not None else None,
     )
+
+
+def _members(value: object) -> Mapping[str, object]:
+    return cast("Mapping[str, object]", value) if isinstance(value, Mapping) else {}
 
 
 def _body_text(body: object) -> str:

@@ -8,15 +8,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import cast, get_args
 
+from finetune_kit.backends.hosted.answering import Answers
 from finetune_kit.backends.hosted.asking import JsonObject
+from finetune_kit.backends.hosted.calls import Call
 from finetune_kit.backends.hosted.creation import TEMPLATE, TOKEN
 from finetune_kit.backends.hosted.jobs import Jobs
-from finetune_kit.backends.hosted.names import base_of, final_model
+from finetune_kit.backends.hosted.names import base_of, final_model, resolve
 from finetune_kit.backends.hosted.objects import decided_hyperparameters, read_job
 from finetune_kit.backends.hosted.objects.values import Members, items, members, text
-from finetune_kit.backends.protocol import JobSpec, JobState
+from finetune_kit.backends.protocol import ChatMessages, JobSpec, JobState, Sampling
 from finetune_kit.cards import DataFingerprint, Hyperparameters, ModelCard
-from finetune_kit.errors import JobNotFoundError
+from finetune_kit.errors import JobNotFoundError, UnknownModelError
 from finetune_kit.hosts import HostProfile, Resolved
 from finetune_kit.ledger import Cards, Place
 from finetune_kit.records import JsonValue, Kind
@@ -45,8 +47,33 @@ class Papers:
         """Remember which job it was."""
         self.cards().began(token=spec.token, job_id=job_id)
 
-    def of(self, model: str) -> ModelCard:
-        """The card of a fine-tuned model or of a checkpoint, or `UnknownModelError`."""
+    def of(self, model: str, answers: Answers) -> ModelCard:
+        """The card of any model there, or `UnknownModelError`."""
+        profile = self.profile
+        if profile.knows(model):
+            return self.of_base(profile.resolve(model))
+        if base_of(model, profile) is not None:
+            return self._of_tuned(model)
+        if profile.needs_deployment:
+            return self._of_deployment(model, answers)
+        resolved = resolve(model, profile)
+        try:
+            return self._of_tuned(model)
+        except UnknownModelError:  # the host takes any name, and this may be a base of its own
+            return self.of_base(resolved)
+
+    def _of_deployment(self, name: str, answers: Answers) -> ModelCard:
+        """Known by asking it for one token: the answer names the model."""
+        question: ChatMessages = [{"role": "user", "content": "Hi"}]
+        served = text(answers.one(Call(name, Sampling(max_tokens=1), messages=question)).get("model"))
+        if served is None or served == name or not (self.profile.knows(served) or base_of(served, self.profile)):
+            card = self.of_base(Resolved(requested=name, model=name))
+        else:
+            card = self.of(served, answers)
+        return card.model_copy(update={"name": name})
+
+    def _of_tuned(self, model: str) -> ModelCard:
+        """The card of a fine-tuned model or of a checkpoint."""
         name = final_model(model)
         kept = self.cards().of_model(self.place(), name)
         if kept is None or not kept.job_id:

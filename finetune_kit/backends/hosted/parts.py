@@ -64,7 +64,7 @@ def send_in_parts(
     An upload that was begun before and is over at the host begins anew, once.
     """
     sending = _Sending(asker, file, journal or _InMemory(), on_progress)
-    if sending.journal.upload_id is not None:
+    if sending.can_go_on:
         with suppress(*_EXPIRED):
             return sending.go_on()
     sending.begin()
@@ -91,6 +91,13 @@ class _Sending:
     @property
     def _part_bytes(self) -> int:
         return self.asker.host.profile.upload_part_bytes
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether an upload was begun, in parts of the same size where the journal tells; a wrong guess is found out
+        by the checksum."""
+        size: object = getattr(self.journal, "part_bytes", None)
+        return self.journal.upload_id is not None and size in {None, self._part_bytes}
 
     def begin(self) -> None:
         """Announce the file."""

@@ -42,6 +42,7 @@ NOT_OFFERED = "not_offered"
 """The code of a refusal that says that there is no such call at all."""
 
 _CHAT_ONLY = re.compile(r"is a chat model|v1/chat/completions", re.IGNORECASE)
+_PLAIN_ONLY = re.compile(r"is not a chat model", re.IGNORECASE)
 _CLOSED = {"training_not_available"}
 _CLOSED_WORDS = re.compile(r"winding down|no longer able to create", re.IGNORECASE)
 _QUOTA = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "insufficient_balance"}
@@ -88,13 +89,8 @@ def _definite(refusal: Refusal, ask: Ask, profile: HostProfile, says: str) -> Fi
         return _no_access(refusal, says)
     if status == 413 and ask.subject in {"file", "upload"}:
         return FileTooLargeError(f"{says}: the file is larger than it takes.", path=ask.name or None)
-    if ask.path == "/completions" and _CHAT_ONLY.search(refusal.message):
-        return RequestRefusedError(
-            f"{says}. {ask.name!r} takes chat messages, not a plain prompt: call chat(), and train it on examples with "
-            "'messages'.",
-            code="chat_model",
-            parameter="model",
-        )
+    if (wrong := _other_kind(refusal, ask, says)) is not None:
+        return wrong
     if refusal.code.casefold() in _NO_MODEL and status in {400, 404, 422}:
         return profile.unknown(ask.name) if ask.subject == "model" else _unknown_model(says, profile)
     if status == 404:
@@ -102,6 +98,19 @@ def _definite(refusal: Refusal, ask: Ask, profile: HostProfile, says: str) -> Fi
     if status == 405:
         return RequestRefusedError(f"{says}. This host does not offer it.", code=NOT_OFFERED)
     return RequestRefusedError(f"{says}.", code=refusal.code or None, parameter=refusal.parameter or None)
+
+
+def _other_kind(refusal: Refusal, ask: Ask, says: str) -> FinetuneKitError | None:
+    """A model that is there, and takes the other kind of question."""
+    if ask.path == "/completions" and _CHAT_ONLY.search(refusal.message):
+        advice = (
+            f"{ask.name!r} takes chat messages, not a plain prompt: call chat(), and train on examples with 'messages'"
+        )
+        return RequestRefusedError(f"{says}. {advice}.", code="chat_model", parameter="model")
+    if ask.path == "/chat/completions" and _PLAIN_ONLY.search(refusal.message):
+        advice = f"{ask.name!r} takes a plain prompt, not chat messages: call complete()"
+        return RequestRefusedError(f"{says}. {advice}.", code="completion_model", parameter="model")
+    return None
 
 
 def _no_access(refusal: Refusal, says: str) -> FinetuneKitError:

@@ -46,6 +46,8 @@ def add_checkpoint(job: Job, desk: Desk, checkpoint: Checkpoint, *, model: str, 
         },
     )
     desk.models.add(name, trained, now=at, checkpoint=True)
+    if desk.flavour.auto_deploys:
+        desk.models.deployments[name] = name
 
 
 def succeed(job: Job, desk: Desk, outcome: Outcome, *, model: str, trained: Trained, at: float) -> None:
