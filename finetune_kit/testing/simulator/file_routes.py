@@ -128,7 +128,8 @@ def keep_file(
 ) -> StoredFile:
     """A file that has arrived, to be processed."""
     now = desk.now()
-    ready_at = now + desk.pace.processing_seconds
+    processing = desk.pace.processing_seconds
+    ready_at = now + processing if processing else 0.0  # at once, even if the clock goes back
     return desk.files.add(
         content, filename=filename, purpose=purpose, now=now, ready_at=ready_at, lifetime_seconds=lifetime_seconds
     )

@@ -12,6 +12,7 @@ from typing import Self
 from finetune_kit._clock import Clock
 from finetune_kit.backends import Backend
 from finetune_kit.hosts import host_profile
+from finetune_kit.records import Kind
 from finetune_kit.testing.memory_backend import MemoryBackend
 from finetune_kit.testing.simulator.application import routed
 from finetune_kit.testing.simulator.control import ControlRoutes
@@ -64,25 +65,26 @@ class HostSimulator:
         seed: int = 0,
         clock: Clock | None = None,
         pace: Pace | None = None,
-        models: Sequence[str] | None = None,
+        models: Sequence[str] | Mapping[str, Sequence[Kind]] | None = None,
         shutdown_dates: Mapping[str, str] | None = None,
         max_pending_jobs: int | None = None,
         port: int = 0,
     ) -> None:
         """A host that is not reachable yet.
 
-        `models` are its base models, by default all of its profile's, whatever their dates: only `shutdown_dates`
-        counts here. `clock` is by default the clock that the whole package uses. The same `seed` gives the same ids and
-        faults.
+        `models` are its base models, or each with the kinds of examples that it learns from; by default all of its
+        profile's, whatever their dates: only `shutdown_dates` counts here. `clock` is by default the clock that the
+        whole package uses. The same `seed` gives the same ids and faults.
         """
         flavour = flavour_of(host)
         names = Names(seed)
         trainer = Trainer(MemoryBackend(advance_on_look=False) if backend is None else backend)
         profile = host_profile(flavour.name)
-        bases = {
-            name: profile.models[name].kinds if name in profile.models else ()
-            for name in models or tuple(profile.models) or (UNNAMED_BASE,)
-        }
+        if isinstance(models, Mapping):
+            bases = {name: tuple(kinds) for name, kinds in models.items()}
+        else:
+            names_of_bases = models or tuple(profile.models) or (UNNAMED_BASE,)
+            bases = {name: profile.models[name].kinds if name in profile.models else () for name in names_of_bases}
         self.api_key = f"sk-simulator-{secrets.token_hex(16)}" if key is None else key
         self.requests = RequestLog()
         self.faults = FaultScript(tuple(faults), seed=seed)

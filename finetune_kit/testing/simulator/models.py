@@ -43,6 +43,10 @@ class ModelShelf:
                 message = f"shutdown_dates: {day!r} of {model!r} is no date such as 2027-01-14."
                 raise ParameterError(message, parameter="shutdown_dates") from error
 
+    def dated(self, name: str) -> str:
+        """The model that an alias stands for."""
+        return name if name in self.bases else self.aliases.get(name, name)
+
     def add(self, name: str, model: Trained, *, now: float, checkpoint: bool = False) -> None:
         """A new model."""
         if checkpoint:
@@ -53,7 +57,7 @@ class ModelShelf:
 
     def find(self, name: str, now: float) -> Trained:
         """A model that answers, or a `Refusal`."""
-        name = self.aliases.get(name, name)
+        name = self.dated(name)
         found = self.trained.get(name) or self.checkpoints.get(name)
         if found is None and name in self.bases:
             found = Trained(base=name, inner=self.inner_base)
@@ -63,7 +67,7 @@ class ModelShelf:
 
     def to_train(self, name: str, now: float) -> tuple[str, Trained | None]:
         """The dated base model behind a name, and the earlier model to go on from."""
-        name = self.aliases.get(name, name)
+        name = self.dated(name)
         earlier = self.trained.get(name)
         base = name if earlier is None else earlier.base
         if base not in self.bases or base in self.closed_to_training or self._shut(base, now):

@@ -48,7 +48,7 @@ class Steering:
         """From now on a base model answers, but takes no new jobs."""
         with self.book.desk.lock:
             models = self.book.desk.models
-            models.closed_to_training.add(models.aliases.get(model, model))
+            models.closed_to_training.add(models.dated(model))
 
     def deploy(self, model: str, *, name: str) -> None:
         """Let a model answer under the name of a deployment."""

@@ -162,6 +162,16 @@ def test_a_base_that_only_completes_completes(client: OpenAI) -> None:
         client.chat.completions.create(model=job.fine_tuned_model or "", messages=[{"role": "user", "content": "Hi"}])
 
 
+def test_a_test_may_say_what_a_base_learns_from() -> None:
+    lines = b"\n".join(b'{"prompt": "parcel %d ->", "completion": " track"}' % n for n in range(12))
+    with HostSimulator(models={"gpt-4.1": ("chat", "completion")}) as host, client_of(host) as client:
+        for content in (lines, chat_lines()):
+            file = uploaded(client, content)
+            job = client.fine_tuning.jobs.create(model="gpt-4.1", training_file=file.id)
+            assert ended(client, job.id).status == "succeeded"
+        assert [model.id for model in client.models.list()][:1] == ["gpt-4.1"]
+
+
 def test_a_wrong_key_is_refused_and_part_of_it_comes_back(host: HostSimulator) -> None:
     client = OpenAI(api_key="sk-wrong-key-of-somebody", base_url=host.base_url, max_retries=0)
     with pytest.raises(AuthenticationError, match=r"sk-wrong\*+body"):
