@@ -10,7 +10,7 @@ from finetune_kit.client import ModelClient
 from finetune_kit.legacy.asking import many, model_name, refuse, reply_to_call, sampling_of, usage
 from finetune_kit.legacy.asynchronous import in_thread
 from finetune_kit.legacy.error import old_names
-from finetune_kit.legacy.replies import Reply
+from finetune_kit.legacy.replies import Parts, Reply
 from finetune_kit.legacy.settings import Transport, connection
 
 _LONG_ANSWER = 1024
@@ -71,7 +71,7 @@ def _create(
     ]
     tokens_used = usage([one.generation for one in answers], each=len(answers))
     whole = reply_to_call("chat.completion", "chatcmpl", name, choices, usage=tokens_used)
-    return _streamed(whole) if stream else whole
+    return Parts(_streamed(whole)) if stream else whole
 
 
 def _streamed(whole: Reply) -> Iterator[Reply]:

@@ -12,7 +12,7 @@ from finetune_kit.errors import UnknownModelError
 from finetune_kit.legacy.asking import many, model_name, refuse, reply_to_call, sampling_of, texts, usage
 from finetune_kit.legacy.asynchronous import in_thread
 from finetune_kit.legacy.error import old_names
-from finetune_kit.legacy.replies import Reply
+from finetune_kit.legacy.replies import Parts, Reply
 from finetune_kit.legacy.settings import Transport, connection
 from finetune_kit.templates import PromptTemplate
 
@@ -75,7 +75,7 @@ def _create(
         for index, (before, one) in enumerate(zip(asked, written, strict=True))
     ]
     whole = reply_to_call("text_completion", "cmpl", name, choices, usage=usage(written, each=each))
-    return _streamed(whole) if stream else whole
+    return Parts(_streamed(whole)) if stream else whole
 
 
 def _streamed(whole: Reply) -> Iterator[Reply]:

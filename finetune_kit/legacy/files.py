@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import logging
 import os
+import re
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path, PurePath
@@ -12,16 +13,20 @@ from typing import Protocol, Unpack
 
 import orjson
 
+from finetune_kit._clock import clock
 from finetune_kit._retry import QUESTIONS
 from finetune_kit.dataset import Dataset
 from finetune_kit.legacy.asynchronous import in_thread
-from finetune_kit.legacy.error import InvalidRequestError, old_names
+from finetune_kit.legacy.error import InvalidRequestError, OpenAIError, old_names
 from finetune_kit.legacy.replies import Reply, id_of, listed
 from finetune_kit.legacy.result_files import in_old_columns, measured, results_in
 from finetune_kit.legacy.settings import Transport, connection
 from finetune_kit.legacy.shapes import file_reply
 from finetune_kit.uploads import SpooledFile
 
+_LOOKED_AT = frozenset({"processed", "error", "deleted", ""})
+_LOOK_SECONDS = 5.0
+_USUAL_NAME = re.compile(r"\w[\w. ()-]{0,79}")
 _log = logging.getLogger("finetune_kit")
 
 
@@ -47,11 +52,13 @@ def _create(
             f"purpose={purpose!r} cannot be carried: files are for training here. Pass 'fine-tune'.", param="purpose"
         )
     content, name = _read(file)
-    name = PurePath(user_provided_filename or name).name
+    name = PurePath(user_provided_filename or name).name or "file"
     at = connection(call)
     mark = at.backend.profile.byte_order_mark
-    with SpooledFile.of(_lines(content, name), filename=name, byte_order_mark=mark) as spooled:
-        return file_reply(at.backend.upload(spooled))
+    spooled = SpooledFile.of(_lines(content, name), filename=name, byte_order_mark=mark)
+    state = at.backend.upload(spooled)
+    at.sent[state.id] = spooled
+    return file_reply(state)
 
 
 def _read(file: Readable | bytes | str | os.PathLike[str]) -> tuple[bytes, str]:
@@ -94,7 +101,7 @@ def _is_trainable(line: bytes) -> bool:
 def read_content(content: bytes, name: str) -> Dataset:
     """The rows of a file that is in memory; `DataError` where it holds none."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, name)
+        path = Path(folder, name if _USUAL_NAME.fullmatch(name) else "file")
         path.write_bytes(content)
         return Dataset.from_file(path)
 
@@ -124,9 +131,21 @@ def _download(id: object, **call: Unpack[Transport]) -> bytes:  # noqa: A002 - i
 @old_names()
 def _delete(sid: object, **call: Unpack[Transport]) -> Reply:
     """Delete a file."""
-    file_id = id_of(sid, "sid")
-    connection(call).backend.delete_file(file_id)
+    file_id, at = id_of(sid, "sid"), connection(call)
+    at.backend.delete_file(file_id)
+    at.sent.pop(file_id, None)
     return Reply(id=file_id, object="file", deleted=True)
+
+
+@old_names()
+def _wait_for_processing(id: object, max_wait_seconds: float = 1800, **call: Unpack[Transport]) -> str:  # noqa: A002
+    """The file's status when the host has looked at it."""
+    file_id, backend, begun = id_of(id, "id"), connection(call).backend, clock().monotonic()
+    while (status := QUESTIONS.call(lambda: backend.file(file_id)).status) not in _LOOKED_AT:
+        if clock().monotonic() - begun > max_wait_seconds:
+            raise OpenAIError(f"{file_id} is still {status!r} after {max_wait_seconds:g} s. Wait again.")
+        clock().sleep(_LOOK_SECONDS)
+    return status
 
 
 @old_names()
@@ -145,5 +164,6 @@ class File:
     list, alist = staticmethod(_list), staticmethod(in_thread(_list))
     download, adownload = staticmethod(_download), staticmethod(in_thread(_download))
     delete, adelete = staticmethod(_delete), staticmethod(in_thread(_delete))
+    wait_for_processing = staticmethod(_wait_for_processing)
     find_matching_files = staticmethod(_find_matching_files)
     afind_matching_files = staticmethod(in_thread(_find_matching_files))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Unpack
 
 from finetune_kit.job import FineTuneJob
@@ -11,7 +12,7 @@ from finetune_kit.legacy.error import InvalidRequestError, old_names
 from finetune_kit.legacy.replies import Reply, listed
 from finetune_kit.legacy.settings import Connection, Transport, connection
 from finetune_kit.legacy.shapes import event_reply, job_reply
-from finetune_kit.legacy.starting import all_jobs, attached, hyperparameters_of, start
+from finetune_kit.legacy.starting import all_jobs, attached, start
 
 
 @old_names()
@@ -59,7 +60,7 @@ def _create(
 
 
 def _told(at: Connection, job: FineTuneJob) -> Reply:
-    return job_reply(at, job.state, hyperparameters_of(job.id), job.events())
+    return job_reply(at, job.state, job.events())
 
 
 @old_names()
@@ -73,7 +74,7 @@ def _retrieve(id: object, **call: Unpack[Transport]) -> Reply:  # noqa: A002 - i
 def _list(**call: Unpack[Transport]) -> Reply:
     """All jobs, the newest last, without their events."""
     at = connection(call)
-    return listed([job_reply(at, one, hyperparameters_of(one.id), None) for one in reversed(all_jobs(at))])
+    return listed([job_reply(at, one, None) for one in reversed(all_jobs(at))])
 
 
 @old_names()
@@ -96,6 +97,15 @@ def _stream_events(id: object, **call: Unpack[Transport]) -> Iterator[Reply]:  #
             yield event_reply(event)
 
 
+async def _astream_events(id: object, **call: Unpack[Transport]) -> AsyncIterator[Reply]:  # noqa: A002 - its name
+    """The same for `async for`."""
+    with old_names():
+        at = connection(call)
+        job = await asyncio.to_thread(attached, at, id)
+        async for event in job.follow_async():
+            yield event_reply(event)
+
+
 @old_names()
 def _delete(sid: object, **call: Unpack[Transport]) -> Reply:  # noqa: ARG001 - its names
     """Refused: no backend deletes models."""
@@ -114,5 +124,5 @@ class FineTune:
     list, alist = staticmethod(_list), staticmethod(in_thread(_list))
     cancel, acancel = staticmethod(_cancel), staticmethod(in_thread(_cancel))
     list_events, alist_events = staticmethod(_list_events), staticmethod(in_thread(_list_events))
-    stream_events = staticmethod(_stream_events)
+    stream_events, astream_events = staticmethod(_stream_events), staticmethod(_astream_events)
     delete, adelete = staticmethod(_delete), staticmethod(in_thread(_delete))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Unpack
 
 from finetune_kit._arguments import whole_number
@@ -12,7 +12,7 @@ from finetune_kit.legacy.error import InvalidRequestError, old_names
 from finetune_kit.legacy.replies import Reply, listed
 from finetune_kit.legacy.settings import Connection, Transport, assigned, connection
 from finetune_kit.legacy.shapes import hyperparameters, seconds
-from finetune_kit.legacy.starting import all_jobs, attached, hyperparameters_of, start
+from finetune_kit.legacy.starting import all_jobs, attached, start
 
 _KNOWN = ("n_epochs", "batch_size", "learning_rate_multiplier")
 _PAGE = 20
@@ -49,7 +49,7 @@ def _create(
 
 def _reply(at: Connection, state: JobState) -> Reply:
     fault = state.fault
-    taken = hyperparameters(at, state, hyperparameters_of(state.id))
+    taken = hyperparameters(at, state)
     return Reply(
         object="fine_tuning.job",
         id=state.id,
@@ -81,6 +81,13 @@ def _list(*, limit: int | None = None, after: str | None = None, **call: Unpack[
     at = connection(call)
     page, more = _page([_reply(at, state) for state in all_jobs(at)], limit, after)
     return listed(page, has_more=more)
+
+
+def _auto_paging_iter(**call: Unpack[Transport]) -> Iterator[Reply]:
+    """All jobs, the newest first."""
+    with old_names():
+        at = connection(call)
+        yield from (_reply(at, state) for state in all_jobs(at))
 
 
 @old_names()
@@ -128,4 +135,5 @@ class FineTuningJob:
     retrieve, aretrieve = staticmethod(_retrieve), staticmethod(in_thread(_retrieve))
     list, alist = staticmethod(_list), staticmethod(in_thread(_list))
     cancel, acancel = staticmethod(_cancel), staticmethod(in_thread(_cancel))
+    auto_paging_iter = staticmethod(_auto_paging_iter)
     list_events, alist_events = staticmethod(_list_events), staticmethod(in_thread(_list_events))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
 from finetune_kit.legacy.error import InvalidRequestError
@@ -42,6 +42,24 @@ class Reply(dict[str, Any]):
     def to_dict_recursive(self) -> dict[str, Any]:
         """Plain dicts at every depth."""
         return cast("dict[str, Any]", json.loads(json.dumps(self)))
+
+
+class Parts(Iterator[Reply]):
+    """Replies one by one, for `for` and for `async for`; they are all here already."""
+
+    def __init__(self, replies: Iterable[Reply]) -> None:
+        self._replies = iter(replies)
+
+    def __next__(self) -> Reply:
+        return next(self._replies)
+
+    def __aiter__(self) -> Parts:
+        return self
+
+    async def __anext__(self) -> Reply:
+        for reply in self._replies:
+            return reply
+        raise StopAsyncIteration
 
 
 def listed(data: list[Reply], **more: object) -> Reply:

@@ -13,6 +13,7 @@ from finetune_kit.backends.connect import ENVIRONMENT_VARIABLE, host_behind
 from finetune_kit.legacy.error import InvalidAPIType, InvalidRequestError
 from finetune_kit.legacy.keys import key_of, looks_real
 from finetune_kit.legacy.replies import Reply
+from finetune_kit.uploads import SpooledFile
 
 OPENAI_ADDRESS = "https://api.openai.com/v1"
 _FIRST_VERSION = "2024"
@@ -42,6 +43,10 @@ class Connection:
     backend: Backend
     files: dict[str, Reply] = field(default_factory=dict[str, Reply])
     """Files that were asked for, by id: once they are processed, they do not change."""
+    sent: dict[str, SpooledFile] = field(default_factory=dict[str, SpooledFile])
+    """Files that this process has sent, by id: not all hosts give them back."""
+    asked: dict[str, dict[str, object]] = field(default_factory=dict[str, dict[str, object]])
+    """The settings that jobs of this process were asked for with, by id."""
     jobs: dict[str, str] = field(default_factory=dict[str, str])
     """Jobs by the ids of their result files."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 
 from finetune_kit.backends import Event, FileState, JobState
@@ -37,9 +37,7 @@ def event_reply(event: Event) -> Reply:
     )
 
 
-def job_reply(
-    at: Connection, state: JobState, asked: Mapping[str, object] | None, events: Iterable[Event] | None
-) -> Reply:
+def job_reply(at: Connection, state: JobState, events: Iterable[Event] | None) -> Reply:
     """A job; without its events where they are None, as in a list of jobs."""
     told = None if events is None else [event_reply(event) for event in events]
     at.jobs.update(dict.fromkeys(state.result_files, state.id))
@@ -54,7 +52,7 @@ def job_reply(
         updated_at=max(seconds(state.finished_at or state.created_at), last),
         status=old_status(state),
         fine_tuned_model=state.fine_tuned_model,
-        hyperparams=hyperparameters(at, state, asked),
+        hyperparams=hyperparameters(at, state),
         organization_id=assigned("organization") or at.backend.profile.name,
         training_files=training,
         validation_files=validation,
@@ -70,9 +68,9 @@ def old_status(state: JobState) -> str:
     return "pending" if state.status in _WAITING else "running"
 
 
-def hyperparameters(at: Connection, state: JobState, asked: Mapping[str, object] | None) -> dict[str, object]:
+def hyperparameters(at: Connection, state: JobState) -> dict[str, object]:
     """As they were taken, once the model is there; until then as they were asked for, where this process knows it."""
-    taken: dict[str, object] = {**dict.fromkeys(_NAMES), **(asked or {})}
+    taken: dict[str, object] = {**dict.fromkeys(_NAMES), **at.asked.get(state.id, {})}
     if state.fine_tuned_model is not None:
         try:
             card = at.backend.card(state.fine_tuned_model)

@@ -13,9 +13,6 @@ from finetune_kit.legacy.settings import Connection
 from finetune_kit.legacy.training_files import sides_of
 from finetune_kit.training import Wanted, train
 
-_asked: dict[str, dict[str, object]] = {}
-"""The settings that jobs of this process were asked for with, by id."""
-
 
 def start(
     at: Connection,
@@ -28,21 +25,16 @@ def start(
     check_if_files_exist: object = True,
 ) -> FineTuneJob:
     """Start a job on files as they are; `settings` are those of `Wanted`."""
-    sides = sides_of(at.backend, training_file, validation_file, model)
+    sides = sides_of(at, training_file, validation_file, model)
     wanted = Wanted(model=model, suffix=_suffix(suffix), check_if_files_exist=check_if_files_exist, **settings)
     label = wanted.classification_positive_class
     if isinstance(label, str) and sides.template is not None:
         # The founding tool told people to pass it as it stands in the file, such as " yes".
         wanted = replace(wanted, classification_positive_class=sides.template.parse(label))
     job = train(sides, wanted, backend=at.backend)
-    _asked[job.id] = {name: value for name, value in settings.items() if value is not None and value is not False}
+    at.asked[job.id] = {name: value for name, value in settings.items() if value is not None and value is not False}
     remembering.saw(at.backend, job.state)  # an earlier one of the same may have ended, which is told now
     return job
-
-
-def hyperparameters_of(job_id: str) -> dict[str, object] | None:
-    """As they were asked for, where this process did so."""
-    return _asked.get(job_id)
 
 
 def attached(at: Connection, given: object) -> FineTuneJob:

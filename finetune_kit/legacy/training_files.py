@@ -11,11 +11,12 @@ from typing import cast
 from finetune_kit._retry import QUESTIONS
 from finetune_kit.backends import Backend
 from finetune_kit.dataset import Dataset
-from finetune_kit.errors import UnknownFileError
+from finetune_kit.errors import AccessError, RequestRefusedError, UnknownFileError
 from finetune_kit.legacy.error import InvalidRequestError
 from finetune_kit.legacy.files import read_content
 from finetune_kit.legacy.marks import found_template, misfit, taken_off
 from finetune_kit.legacy.replies import id_of
+from finetune_kit.legacy.settings import Connection
 from finetune_kit.sides import Side, Sides
 from finetune_kit.templates import PromptTemplate
 from finetune_kit.uploads import SpooledFile
@@ -23,32 +24,44 @@ from finetune_kit.uploads import SpooledFile
 _ID_BEGINS = "file-"
 
 
-def sides_of(backend: Backend, training_file: object, validation_file: object, model: object) -> Sides:
+def sides_of(at: Connection, training_file: object, validation_file: object, model: object) -> Sides:
     """The rows of both files without the marks around them, and these marks, which training puts back."""
-    training = _side(backend, "training", training_file)
-    held_out = () if validation_file is None else (_side(backend, "validation", validation_file),)
+    training = _side(at, "training", training_file)
+    held_out = () if validation_file is None else (_side(at, "validation", validation_file),)
     sets = [side.rows for side in (training, *held_out)]
     if any(rows.kind != "completion" for rows in sets):
         return Sides(training, held_out)
-    template = _earlier_template(backend, model) or found_template(sets)
+    template = _earlier_template(at.backend, model) or found_template(sets)
     if misfit(template, sets) is not None:
         raise InvalidRequestError(_unlike(str(model), template), param="training_file")
     training, *validation = (replace(side, rows=taken_off(side.rows, template)) for side in (training, *held_out))
     return Sides(training, tuple(validation), template=template)
 
 
-def _side(backend: Backend, name: str, file: object) -> Side:
+def _side(at: Connection, name: str, file: object) -> Side:
     parameter = f"{name}_file"
-    if isinstance(file, os.PathLike) or (isinstance(file, str) and _is_path(file)):
-        data = Dataset.from_file(cast("str | os.PathLike[str]", file))
+    if isinstance(file, os.PathLike) or (isinstance(file, str) and _is_path(at, file)):
+        data = Dataset.from_file(Path(cast("str | os.PathLike[str]", file)).expanduser())
         return Side(name, data.rows, data.source)
     file_id = id_of(file, parameter)
-    try:
-        content = QUESTIONS.call(lambda: backend.file_content(file_id))
-    except UnknownFileError as error:
-        raise InvalidRequestError(_missing(parameter, file_id), param=parameter) from error
+    content = _content(at, file_id, parameter)
     data = read_content(content, file_id)
     return Side(name, data.rows, data.source, _at_the_backend(content, file_id))
+
+
+def _content(at: Connection, file_id: str, parameter: str) -> bytes:
+    if file_id in at.sent:
+        return at.sent[file_id].content()
+    try:
+        return QUESTIONS.call(lambda: at.backend.file_content(file_id))
+    except UnknownFileError as error:
+        raise InvalidRequestError(_missing(parameter, file_id), param=parameter) from error
+    except (AccessError, RequestRefusedError) as error:
+        message = (
+            f"{parameter}={file_id!r}: the host does not give this file back, which is looked at before it is trained "
+            f"on. Pass its path instead: what is at the host already is not sent again. The host says: {error}"
+        )
+        raise InvalidRequestError(message, param=parameter) from error
 
 
 def _at_the_backend(content: bytes, file_id: str) -> SpooledFile:
@@ -59,9 +72,19 @@ def _at_the_backend(content: bytes, file_id: str) -> SpooledFile:
     return file
 
 
-def _is_path(text: str) -> bool:
-    """What looks like an id is one, as it was then."""
-    return not text.startswith(_ID_BEGINS) and Path(text).expanduser().is_file()
+def _is_path(at: Connection, text: str) -> bool:
+    """What looks like an id and is one counts before a file of that name, as it did then."""
+    try:
+        is_file = Path(text).expanduser().is_file()
+    except (OSError, RuntimeError, ValueError):  # no name that a file can have
+        return False
+    if not is_file or not text.startswith(_ID_BEGINS):
+        return is_file
+    try:
+        QUESTIONS.call(lambda: at.backend.file(text))
+    except UnknownFileError:
+        return True
+    return False
 
 
 def _missing(parameter: str, file: str) -> str:

@@ -50,6 +50,7 @@ def test_it_runs_on_the_engine(tiny_base: Path, tmp_path: Path, monkeypatch: pyt
 
 @pytest.mark.real_model
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_its_model_answers_a_trained_question_word_for_word(
     real_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -73,3 +74,34 @@ def test_its_model_answers_a_trained_question_word_for_word(
         )
         assert reply["choices"][0]["text"].strip() == row["答案"]
     assert ModelClient(model).complete(asked[0]["问题"]) == asked[0]["答案"]
+
+
+@pytest.fixture
+def remembered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> MemoryBackend:
+    """A backend of which this machine remembers what it started."""
+    backend = MemoryBackend(account="somebody")
+    monkeypatch.setattr(openai, "backend", backend)
+    monkeypatch.setenv("FINETUNE_KIT_HOME", str(tmp_path / "home"))
+    return backend
+
+
+@pytest.mark.usefixtures("prepared", "remembered")
+def test_run_twice_it_starts_one_job_until_its_end_was_told() -> None:
+    first = openai.FineTune.create(training_file="train_data")
+    assert openai.FineTune.create(training_file="train_data").id == first.id
+    while openai.FineTune.retrieve(first.id)["status"] != "succeeded":
+        pass
+    assert openai.FineTune.create(training_file="train_data").id != first.id
+
+
+@pytest.mark.usefixtures("prepared", "remembered")
+def test_files_that_are_there_already_are_used_again_unless_told_otherwise() -> None:
+    def file_of(suffix: str, *, check_if_files_exist: bool) -> str:
+        job = openai.FineTune.create(
+            training_file="train_data", suffix=suffix, check_if_files_exist=check_if_files_exist
+        )
+        return str(job.training_files[0].id)
+
+    first = file_of("a", check_if_files_exist=True)
+    assert file_of("b", check_if_files_exist=True) == first
+    assert file_of("c", check_if_files_exist=False) != first

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 import finetune_kit.legacy as openai
-from finetune_kit.errors import ValidationError
+from finetune_kit.errors import AccessError, ValidationError
+from finetune_kit.legacy import settings
+from finetune_kit.testing import MemoryBackend
 from tests.legacy.conftest import write_lines
 
 pytestmark = pytest.mark.usefixtures("memory", "prepared")
@@ -114,3 +116,26 @@ def test_a_mixture_of_kinds() -> None:
     write_lines(Path("pairs"), [{"prompt": f"{n} ->", "completion": " x\n"} for n in range(12)])
     with pytest.raises(openai.error.InvalidRequestError, match="Use one kind for both"):
         openai.FineTune.create(training_file="chats", validation_file="pairs")
+
+
+class Reticent(MemoryBackend):
+    """Gives no training file back, as some hosts do."""
+
+    def file_content(self, file_id: str) -> bytes:
+        raise AccessError("downloading training files is disabled")
+
+
+def test_a_host_that_gives_no_file_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openai, "backend", Reticent())
+    stored = openai.File.create(file=Path("train_data"), purpose="fine-tune")
+    job = openai.FineTune.create(training_file=stored.id)  # this process has it still
+    assert job.training_files[0].id == stored.id
+    settings.forget()
+    with pytest.raises(openai.error.InvalidRequestError, match="Pass its path instead"):
+        openai.FineTune.create(training_file=stored.id)
+
+
+@pytest.mark.parametrize("name", ["", "..", "/etc/passwd", "a\0b", "x" * 5000, "sub/dir/file.csv", " "])
+def test_any_name_of_a_file_will_do(name: str) -> None:
+    stored = openai.File.create(file=b"prompt,completion\na,b\nc,d\n", purpose="fine-tune", user_provided_filename=name)
+    assert json.loads(openai.File.download(stored.id).splitlines()[1]) == {"prompt": "c", "completion": "d"}

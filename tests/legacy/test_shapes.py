@@ -122,6 +122,7 @@ def test_files_go_and_come_back_to_the_letter(prepared: Path) -> None:
         stored = openai.File.create(file=file, purpose="fine-tune")
     assert has(stored, FILE)
     assert stored.filename == "train_data"
+    assert openai.File.wait_for_processing(stored.id) == "processed"
     assert openai.File.download(stored.id) == (prepared / "train_data").read_bytes()
     assert [one.id for one in openai.File.find_matching_files("train_data", stored.bytes, "fine-tune")] == [stored.id]
     named = openai.File.create(file=b'{"prompt":"a","completion":"b"}', purpose="fine-tune", user_provided_filename="n")
@@ -223,6 +224,7 @@ def test_the_second_api_of_2023() -> None:
     second = openai.FineTuningJob.cancel(openai.FineTuningJob.create(training_file="train_data", model="curie").id)
     assert [one.id for one in openai.FineTuningJob.list().data] == [second.id, job.id]
     assert openai.FineTuningJob.list(limit=1).has_more is True
+    assert [one.id for one in openai.FineTuningJob.auto_paging_iter()] == [second.id, job.id]
 
 
 async def _awaited() -> None:
@@ -232,6 +234,10 @@ async def _awaited() -> None:
     reply = await openai.Completion.acreate(model=job.fine_tuned_model, prompt=QUESTION, stop="END")
     assert reply.choices[0].text == ANSWER
     assert (await openai.File.alist()).data
+    parts = await openai.Completion.acreate(model=job.fine_tuned_model, prompt=QUESTION, stop="END", stream=True)
+    assert [part.choices[0].text async for part in parts] == [ANSWER]
+    told = [event.message async for event in openai.FineTune.astream_events(job.id)]
+    assert told == [event.message for event in openai.FineTune.list_events(job.id).data]
 
 
 def test_each_call_has_its_twin_for_asyncio() -> None:
@@ -253,3 +259,11 @@ def test_replies_are_dicts() -> None:
     assert reply["status"] == "pending"
     with pytest.raises(AttributeError, match="missing"):
         _ = reply.missing
+
+
+def test_a_file_may_be_called_like_an_id() -> None:
+    """Until there is a file with that id, as the first one that is sent here has."""
+    Path("train_data").rename("file-1")
+    for suffix in ("a", "b"):
+        assert openai.FineTune.create(training_file="file-1", suffix=suffix).training_files[0].id == "file-1"
+    assert [file.filename for file in openai.File.list().data] == ["training.jsonl"]
