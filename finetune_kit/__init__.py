@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from finetune_kit.backends import Backend, HostedBackend, LocalBackend, connect
     from finetune_kit.cards import ModelCard
     from finetune_kit.changes import ChangeLog
+    from finetune_kit.classification import Classification
     from finetune_kit.client import Completion, Label, ModelClient
     from finetune_kit.dataset import Dataset, Split
     from finetune_kit.errors import FinetuneKitError
@@ -40,6 +41,7 @@ __all__ = [
     "Backend",
     "ChangeLog",
     "ChatExample",
+    "Classification",
     "Completion",
     "CompletionExample",
     "Dataset",
@@ -78,6 +80,7 @@ _MODULE_OF = {
     "Backend": "backends",
     "ChangeLog": "changes",
     "ChatExample": "records",
+    "Classification": "classification",
     "Completion": "client",
     "CompletionExample": "records",
     "Dataset": "dataset",

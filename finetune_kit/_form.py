@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from finetune_kit.backends import Backend
 from finetune_kit.cards import ModelCard
-from finetune_kit.errors import ParameterError
+from finetune_kit.errors import ParameterError, UnknownModelError
 from finetune_kit.hosts import HostProfile, Resolved
 from finetune_kit.records import Kind
 from finetune_kit.sides import Sides
@@ -42,7 +42,9 @@ class Form:
             raise _not_learned(base, place.profile, kind, kinds)
         if not resolved.base:
             return cls(kind, sides.choose_template() if kind == "completion" else None, note)
-        earlier = place.card(resolved.model)
+        earlier = _card(place, resolved.model, needed=kind == "completion")
+        if earlier is None:
+            return cls(kind, None, note)
         # Preference pairs are conversations, and either may follow on the other.
         if (earlier.kind == "completion") != (kind == "completion"):
             raise ParameterError(
@@ -57,6 +59,16 @@ class Form:
         if self.continued and self.template is not None:
             hint = "Change the text, or start from a base model: then a template is chosen that fits."
             yield row_validator("template", hint=hint)(self.template.misfit)
+
+
+def _card(place: Backend, model: str, *, needed: bool) -> ModelCard | None:
+    """An earlier model's papers; conversations can do without, where they are on another machine."""
+    try:
+        return place.card(model)
+    except UnknownModelError:
+        if needed:
+            raise
+        return None
 
 
 def _template_of(earlier: ModelCard, sides: Sides, kind: Kind) -> PromptTemplate | None:

@@ -221,6 +221,8 @@ def checked_metadata(profile: HostProfile, metadata: object) -> dict[str, str]:
 def _metadata_text(name: str, value: object, most: int) -> str:
     if not isinstance(value, str):
         raise _metadata_error(f"{name} is {type(value).__name__}, not text. Pass a string.")
+    if any("\ud800" <= letter <= "\udfff" for letter in value):  # which no host's JSON can hold
+        raise _metadata_error(f"{name} holds half a character, {quoted(value)}. Pass text that UTF-8 can write.")
     if len(value) > most:
         raise _metadata_error(f"{name} has {len(value):,} characters. Give at most {most}: {quoted(value)}.")
     return value

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import accumulate, takewhile
 from typing import cast
 
 from finetune_kit._arguments import string
@@ -27,7 +28,7 @@ from finetune_kit.cards import ClassificationSettings, Hyperparameters, ModelCar
 from finetune_kit.changes import counts_of
 from finetune_kit.costs import CostEstimate, check_budget, checked_budget, estimate_cost
 from finetune_kit.counts import How
-from finetune_kit.errors import ParameterError, ShutdownWarning
+from finetune_kit.errors import FileTooLargeError, ParameterError, ShutdownWarning
 from finetune_kit.formats import rendered_lines
 from finetune_kit.hosts import HostProfile, Method, check_dates
 from finetune_kit.job import FineTuneJob
@@ -200,4 +201,17 @@ def _spooled(profile: HostProfile, side: Side, template: PromptTemplate | None) 
     if side.file is not None and (template is not None or side.rows.kind != "completion"):
         return side.file  # the backend has it already, and it need not become conversations
     lines = rendered_lines(side.rows, template)
-    return SpooledFile.of(lines, filename=f"{side.name}.jsonl", byte_order_mark=profile.byte_order_mark)
+    file = SpooledFile.of(lines, filename=f"{side.name}.jsonl", byte_order_mark=profile.byte_order_mark)
+    most = profile.most_bytes
+    if file.size_bytes <= most:
+        return file
+    with file:
+        ends = accumulate((len(line) + 1 for line in file.lines()), initial=3 if profile.byte_order_mark else 0)
+        fitting = sum(1 for _ in takewhile(lambda end: end <= most, ends)) - 1
+        raise FileTooLargeError(
+            f"the {side.name} set would take {file.size_bytes:,} bytes, and {profile.name!r} takes at most {most:,} of "
+            f"one file ({profile.as_of}). The first {fitting:,} of its {file.rows:,} rows would fit: train on fewer.",
+            size_bytes=file.size_bytes,
+            max_bytes=most,
+            rows_that_fit=fitting,
+        )

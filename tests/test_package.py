@@ -20,6 +20,7 @@ PUBLIC = [
     "Backend",
     "ChangeLog",
     "ChatExample",
+    "Classification",
     "Completion",
     "CompletionExample",
     "Dataset",

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import re
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from finetune_kit import Dataset, Split
 from finetune_kit._clock import using
-from finetune_kit.errors import BudgetError, FinetuneKitError, ModelClosedError, ParameterError, ShutdownWarning
+from finetune_kit.cards import ModelCard
+from finetune_kit.errors import (
+    BudgetError,
+    FileTooLargeError,
+    FinetuneKitError,
+    ModelClosedError,
+    ParameterError,
+    ShutdownWarning,
+    UnknownModelError,
+)
 from tests.hosts_of import LikeHost, November
 from tests.rows_of import PAIRS
 
@@ -261,7 +274,8 @@ def test_a_closed_model_without_a_stand_in_is_refused() -> None:
 def test_a_model_can_be_trained_further_whatever_its_name_looks_like() -> None:
     backend = LikeHost("azure", fine_tuned_pattern=None)
     first = CHATS.train("gpt-4o", backend=backend, suffix="one").wait()
-    name = first.model().name
+    name = first.state.fine_tuned_model
+    assert name is not None
     second = SPLIT.train(name, backend=backend).wait()
     assert backend.specs[1].model.model == name
     assert (second.card.base, second.card.requested_model, second.card.kind) == ("gpt-4o-2024-08-06", name, "chat")
@@ -273,6 +287,75 @@ def test_preferences_follow_on_conversations() -> None:
     job = PREFERENCES.train(name, backend=backend, method="dpo").wait()
     assert job.card.base == MINI
     assert CHATS.train(job.model().name, backend=backend).wait().status == "succeeded"
+
+
+def test_a_model_whose_papers_are_elsewhere_is_trained_further_on_conversations() -> None:
+    class Elsewhere(LikeHost):
+        def card(self, model: str) -> ModelCard:
+            raise UnknownModelError("no card of it", model=model)
+
+    name = f"ft:{MINI}:acme:shop:9aB"
+    SPLIT.train(name, backend=(backend := Elsewhere("openai")))
+    assert (backend.specs[0].model.model, backend.specs[0].card.base) == (name, MINI)
+    with pytest.raises(UnknownModelError, match="no card of it"):
+        SPLIT.train("ft:smollm2-135m:local::1a", backend=Elsewhere("local"))
+
+
+# the size of a file
+
+
+@pytest.mark.parametrize("changes", [{"max_file_bytes": 1_500}, {"max_file_bytes": 10, "max_upload_bytes": 1_500}])
+@pytest.mark.parametrize("host", ["nebius", "azure"])
+def test_a_file_that_the_host_does_not_take_is_refused_before_the_other_one_is_sent(host: str, changes: Any) -> None:
+    split = Split(Dataset.from_records(PAIRS[:10]), Dataset.from_records([*PAIRS[10:14], ("a" * 1_500, "b")]))
+    backend = LikeHost(host, **changes)
+    with pytest.raises(
+        FileTooLargeError, match=f"the validation set would take .* and {host!r} takes at most 1,500"
+    ) as one:
+        split.train("any/8b" if host == "nebius" else "gpt-4o", backend=backend)
+    assert backend.untouched
+    assert one.value.rows_that_fit == 4
+    assert one.value.size_bytes is not None
+    assert one.value.size_bytes > 1_500 == one.value.max_bytes
+    bigger = LikeHost(host, **{**changes, next(reversed(changes)): one.value.size_bytes})
+    split.train("any/8b" if host == "nebius" else "gpt-4o", backend=bigger)
+
+
+# whatever is passed
+
+JUNK = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-3, 2**70),
+    st.floats(),
+    st.text(st.characters(), max_size=70),
+    st.binary(max_size=3),
+    st.lists(st.one_of(st.text(max_size=3), st.floats(), st.none()), max_size=3),
+    st.dictionaries(
+        st.one_of(st.text(st.characters(), max_size=3), st.integers()), st.text(st.characters(), max_size=3), max_size=2
+    ),
+    st.just(object),
+    st.builds(lambda: (one for one in (1, "a"))),
+    st.builds(lambda: np.array([0.5, 2])),
+    st.builds(lambda: np.float64("nan")),
+)
+PARAMETERS = sorted(inspect.signature(Split.train).parameters.keys() - {"self", "backend"})
+
+
+@given(data=st.data(), host=st.sampled_from(["openai", "azure", "nebius", "local", "generic"]))
+@settings(max_examples=400)
+def test_whatever_is_passed_is_let_through_or_refused_in_plain_words(data: st.DataObject, host: str) -> None:
+    names = data.draw(st.lists(st.sampled_from(PARAMETERS), min_size=1, max_size=3, unique=True))
+    given_: dict[str, Any] = {name: data.draw(JUNK, label=name) for name in names}
+    backend = LikeHost(host)
+    try:
+        SPLIT.train(given_.pop("model", "davinci" if host != "nebius" else "any"), backend=backend, **given_)
+    except FinetuneKitError as error:
+        told = str(error)
+        assert backend.untouched
+        assert 0 < len(told.encode()) < 2_000
+    else:
+        assert len(backend.specs) == 1
 
 
 # what hosts have no longer

@@ -9,12 +9,15 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
+from finetune_kit._quoting import quoted
 from finetune_kit.errors import UnknownModelError
 from finetune_kit.hosts.calendar import today
 from finetune_kit.records import Kind
 
 Method: TypeAlias = Literal["supervised", "dpo", "reinforcement"]
 State: TypeAlias = Literal["trainable", "inference only", "closed"]
+
+_LONGEST_NAME = 512
 
 _Dollars: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _Count: TypeAlias = Annotated[int, Field(ge=1)]
@@ -184,6 +187,8 @@ class HostProfile(FileRules):
         A base model, one fine-tuned there (by the pattern of its name), or a stand-in for a name that does not exist
         there or is closed. Where `any_model` says so, an unknown name is left to the host.
         """
+        if not model or len(model) > _LONGEST_NAME or not model.isprintable():
+            raise self.unknown(model)
         facts, stand_in = self.models.get(model), self.aliases.get(model)
         if stand_in is not None and (facts is None or facts.state(on or today()) != "trainable"):
             return Resolved(requested=model, model=stand_in, note=self._stands_in(model, facts, stand_in))
@@ -211,6 +216,11 @@ class HostProfile(FileRules):
             )
         return f"{told} {self.alias_note}".strip()
 
+    @property
+    def most_bytes(self) -> int:
+        """What it takes of one file, in one piece or in parts."""
+        return max(self.max_file_bytes, self.max_upload_bytes or 0)
+
     def kinds_of(self, model: str) -> tuple[Kind, ...]:
         """Which examples a base model learns from; nothing where that is not known."""
         facts = self.models.get(model)
@@ -224,10 +234,10 @@ class HostProfile(FileRules):
         """The error for a name that means nothing there."""
         known = (*self.models, *others)
         names = ", ".join(map(repr, known)) or "none"
-        near = get_close_matches(model, (*known, *self.aliases), n=1)
+        near = get_close_matches(model[:_LONGEST_NAME], (*known, *self.aliases), n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         return UnknownModelError(
-            f"the backend {self.name!r} knows no model {model!r}.{hint} It knows {names}, "
+            f"the backend {self.name!r} knows no model {quoted(model)}.{hint} It knows {names}, "
             f"and stand-ins for {', '.join(map(repr, self.aliases)) or 'no other name'}.",
             model=model,
             known=(*known, *self.aliases),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from finetune_kit.hosts import FileRules
+from finetune_kit.hosts import FileRules, HostProfile
 from finetune_kit.rows import Batch, Rows
 from finetune_kit.validators.issue import Issue, Severity
 
@@ -46,7 +46,8 @@ class FileSizeCheck:
         """An error over the limit, a note close to it."""
         if self._rows is None:
             return []
-        host, most = self.rule.host, self.rule.host.max_file_bytes
+        host = self.rule.host
+        most = host.most_bytes if isinstance(host, HostProfile) else host.max_file_bytes
         mark = host.byte_order_mark * _BYTE_ORDER_MARK_BYTES
         if self._rows.fit(int(most * _NEARLY) - mark):
             return []

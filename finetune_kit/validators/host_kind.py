@@ -14,7 +14,7 @@ from finetune_kit.validators.issue import Issue, Severity
 _CALLED: dict[Kind, tuple[str, str]] = {
     "completion": (
         "prompts and completions",
-        '`data.to_chat()` makes conversations of them; `host="local"` takes both.',
+        '`train` sends them as conversations, and `data.to_chat()` makes some here; `host="local"` takes both.',
     ),
     "chat": ("conversations", "`data.to_completion()` makes prompts and completions of them."),
     "preference": ("preference pairs", "`data.to_chat()` makes conversations of the preferred answers."),

@@ -194,7 +194,7 @@ EXAMPLES: dict[str, Examples] = {
     "extra_columns": Examples([with_columns({"context": "a"}, {"context": "b"})], [FREE]),
     "column_types": Examples([with_columns({"a": 17}, {"a": "17"})], [FREE, with_columns({"a": "17"}, {"a": None})]),
     "file_size": Examples(
-        [FREE], [[SOUND]], FileSize(file_rules("openai").model_copy(update={"max_file_bytes": 1_000}))
+        [FREE], [[SOUND]], FileSize(file_rules("azure").model_copy(update={"max_file_bytes": 1_000}))
     ),
     "file_source": Examples([SOUND], [], FileSource(file_rules("openai"), replace(SOURCE, format="jsonl", bom=True))),
     "plugin_failed": Examples([SOUND], [], BrokenPlugin("'house' of the package house 1.0", "ImportError: no module")),

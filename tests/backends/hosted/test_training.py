@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from finetune_kit import Dataset, Split
+from finetune_kit import Dataset, FineTuneJob, Split
 from finetune_kit._clock import using
 from finetune_kit.backends.hosted import HostedBackend
-from finetune_kit.classification import measure
 from finetune_kit.errors import ParameterError
 from finetune_kit.testing import HostSimulator
 from tests.hosts_of import November
@@ -76,12 +75,13 @@ def test_a_classification_is_measured_when_it_is_asked_for_and_only_once(
         classification_betas=[2],
     ).wait()
     before = dict(host.counts)
-    found = measure(backend, job.state, job.card)
+    found = job.results().classification
+    assert found is not None
     assert (found.rows, found.accuracy, found.auroc) == (6, 1, 1)
     assert found.f_betas == {2: 1}
     calls = host.counts["POST /chat/completions"] - before.get("POST /chat/completions", 0)
     assert calls == 6
-    assert measure(backend, job.state, job.card) == found
+    assert FineTuneJob.attach(job.id, backend).results().classification == found, "also by another process"
     assert host.counts["POST /chat/completions"] == before.get("POST /chat/completions", 0) + calls
     sent = json.dumps(job_at(host))
     assert "classification" not in sent
