@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import logging
+import sys
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
@@ -39,28 +40,36 @@ def place_of(backend: Backend) -> Place | None:
 def saw(backend: Backend, state: JobState, *, told_end: bool = True) -> None:
     """Remember how a job is: to be called when something has changed.
 
-    Where it has ended, whoever called is taken to know it, and to have made use of it when this process comes to its
-    end or starts the next job: the same training is a new one from then on. A process that is killed before leaves the
-    job to be taken up again. With `told_end` false, nobody has been told.
+    Where it has failed or was cancelled, whoever called knows it now, and the same training is a new one. A model is
+    made use of by the time that this process ends well or starts another job: one that is killed, or ends by an
+    error that nobody caught, leaves the job to be taken up again. With `told_end` false, nobody has been told.
     """
 
     def write(ledger: Ledger, place: Place) -> None:
         ledger.intents.saw(place, state.id, status=state.status, fine_tuned_model=state.fine_tuned_model)
         if state.finished and told_end:
-            _told_ends.append((ledger, place, state.id))
+            if state.status == "succeeded":
+                _told_ends.append((ledger, place, state.id))
+            else:
+                ledger.intents.end_seen(place, state.id)
 
     _write(backend, write)
 
 
-@atexit.register
 def settle_ends() -> None:
-    """Remember of all jobs of whose end this process was told that it has made use of them."""
+    """Remember of all jobs of whose success this process was told that it has made use of them."""
     while _told_ends:
         ledger, place, job_id = _told_ends.pop()
         try:
             ledger.intents.end_seen(place, job_id)
         except StorageError as error:
             _log.warning("That the end of %s was seen is not written down: %s", job_id, error)
+
+
+@atexit.register
+def _at_exit() -> None:
+    if getattr(sys, "last_value", None) is None:  # set where an error that nobody caught ends a process
+        settle_ends()
 
 
 def let_go(backend: Backend, job_id: str) -> None:

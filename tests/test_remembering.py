@@ -89,12 +89,20 @@ if sys.argv[1] == "raises":
 
 
 @pytest.mark.parametrize("how", ["ends", "raises", "killed"])
-def test_an_end_counts_as_seen_unless_the_process_is_killed(how: str) -> None:
+def test_a_success_counts_as_seen_when_the_process_has_ended_well(how: str) -> None:
     root = Path(__file__).parent.parent
     subprocess.run([sys.executable, "-c", PROCESS, how], cwd=root, check=False, capture_output=True)
     [found] = Ledger().intents.all()
     assert found.status == "succeeded"
-    assert (found.end_seen_at is not None) is (how != "killed")
+    assert (found.end_seen_at is not None) is (how == "ends")
+
+
+def test_a_failure_counts_as_seen_at_once() -> None:
+    backend = durable()
+    state = replace(finished(backend), status="failed")
+    intend(state)
+    saw(backend, state)
+    assert end_seen() is True
 
 
 def end_seen() -> bool:

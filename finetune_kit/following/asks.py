@@ -40,7 +40,8 @@ class AskEvents:
 
     def put(self, backend: Backend) -> list[Event]:
         """Ask."""
-        return backend.events(self.watch.id, after=self.watch.after)
+        watch = self.watch  # at the end all are read once more: a host's list may have repeated or misplaced some
+        return backend.events(watch.id, after=watch.first_after if watch.state.finished else watch.after)
 
 
 @dataclass(frozen=True, slots=True)

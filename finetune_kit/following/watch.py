@@ -30,6 +30,8 @@ class Watch:
     keep: Callable[[], None] | None = None
     """Called once when a job has succeeded, before its end is told: what to save from the host."""
 
+    first_after: str | None = field(init=False)
+    """The last event that was told before this began."""
     before: str = field(init=False)
     """The status before the last answer."""
     id: str = field(init=False)
@@ -59,7 +61,7 @@ class Watch:
     _seen: set[str] = field(default_factory=set[str])
 
     def __post_init__(self) -> None:
-        self.id, self.before = self.state.id, self.state.status
+        self.id, self.before, self.first_after = self.state.id, self.state.status, self.after
         self.stamp = max(self.after_stamp, self.state.created_at.timestamp())
 
     def learn(self, state: JobState, *, now: float, looks: Looks) -> bool:

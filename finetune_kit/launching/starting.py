@@ -14,6 +14,7 @@ from finetune_kit.errors import (
     HostReplyError,
     HostUnavailableError,
     RateLimitError,
+    RequestRefusedError,
     StorageError,
     UnclearOutcomeError,
 )
@@ -196,4 +197,6 @@ def _is_unclear(error: FinetuneKitError) -> bool:
 
 def _later_may_help(error: FinetuneKitError) -> bool:
     """Whether asking later may help."""
+    if isinstance(error, RequestRefusedError):
+        return error.code == "file_not_ready"
     return isinstance(error, RateLimitError | HostUnavailableError)

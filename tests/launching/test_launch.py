@@ -282,6 +282,16 @@ BUSY = [
     JobSlotsError("3 jobs wait already."),
     HostUnavailableError("no connection.", sent=False),
 ]
+NOT_READY = RequestRefusedError("the file is still being processed.", code="file_not_ready")
+
+
+def test_a_host_that_finds_its_file_not_ready_yet_is_waited_for(world: World) -> None:
+    world.script["start"] = [NOT_READY, NOT_READY]
+    job = launch(order(), Host(world))
+    assert [one.id for one in world.jobs] == [job.id]
+    world.script["start"] = [NOT_READY] * 5000
+    with pytest.raises(RequestRefusedError, match="Nothing was started; call train\\(\\) again later"):
+        launch(order("two"), Host(world))
 
 
 @pytest.mark.parametrize("error", BUSY, ids=name_of)
