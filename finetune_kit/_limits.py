@@ -171,7 +171,7 @@ def checked_suffix(profile: HostProfile, suffix: object) -> str | None:
     if suffix is None:
         return None
     name, most = string("suffix", suffix), profile.max_suffix_characters or _LONGEST_NAME
-    hosted = profile.openai_api  # names travel in addresses there
+    hosted = profile.runs_jobs  # names travel in addresses there
     fits = all((letter.isalnum() and (letter.isascii() or not hosted)) or letter in "-_" for letter in name)
     if not 0 < len(name) <= most or not fits:
         letters = "letters from A to z" if hosted else "letters"

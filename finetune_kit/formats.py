@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import cast
 
 import orjson
 
-from finetune_kit.records import CompletionExample
+from finetune_kit.hosts import MessageWeights
+from finetune_kit.records import CompletionExample, JsonValue
 from finetune_kit.rows import Rows
 from finetune_kit.templates import PromptTemplate
 from finetune_kit.tokens import as_conversation
 
+_WEIGHT = b'"weight"'
 
-def rendered_lines(rows: Rows, template: PromptTemplate | None) -> Iterator[bytes]:
+
+def rendered_lines(
+    rows: Rows, template: PromptTemplate | None, *, weights: MessageWeights = "assistant"
+) -> Iterator[bytes]:
     """Each row as one JSON line without its end.
 
     Prompts and completions are written by `template`, and without one as conversations of two turns; all others as
-    they are.
+    they are, but for the weights of messages, which are written so that the host learns the same of them.
     """
+    if rows.kind == "chat" and weights != "assistant" and any(map(_has_weights, rows.content_lines())):
+        return (_weighted(line, every=weights == "every") for line in rows.content_lines())
     if rows.kind != "completion":
         return rows.content_lines()
     return (_rendered(example, template) for example in rows if isinstance(example, CompletionExample))
@@ -29,3 +37,24 @@ def _rendered(example: CompletionExample, template: PromptTemplate | None) -> by
     return orjson.dumps(
         {"prompt": template.prompt(example.prompt), "completion": template.completion(example.completion)}
     )
+
+
+def _has_weights(line: bytes) -> bool:
+    return _WEIGHT in line and any("weight" in message for message in _messages(orjson.loads(line)))
+
+
+def _messages(row: object) -> list[dict[str, JsonValue]]:
+    """They were read and checked before, or are refused by the rules."""
+    told = cast("dict[str, object]", row).get("messages") if isinstance(row, dict) else None
+    messages = cast("list[object]", told) if isinstance(told, list) else []
+    return [cast("dict[str, JsonValue]", message) for message in messages if isinstance(message, dict)]
+
+
+def _weighted(line: bytes, *, every: bool) -> bytes:
+    """With a weight on every message, 0 but for answers that are learned; or with none on any."""
+    row: object = orjson.loads(line)
+    for message in _messages(row):
+        weight = message.pop("weight", None)
+        if every:
+            message["weight"] = int(message.get("role") == "assistant" and weight != 0)
+    return orjson.dumps(row)

@@ -20,7 +20,7 @@ _log = logging.getLogger("finetune_kit")
 
 def keeps(backend: Backend) -> bool:
     """Whether the backend is elsewhere, so that a copy is worth its place."""
-    return backend.profile.openai_api and backend.account is not None
+    return backend.profile.runs_jobs and backend.account is not None
 
 
 def keep(backend: Backend, state: JobState) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+from pathlib import Path
 
 import pytest
 
@@ -86,7 +88,7 @@ def test_azure_takes_an_address_and_a_key(monkeypatch: pytest.MonkeyPatch) -> No
 def test_any_host_that_can_be_driven_can_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", "https://mine.openai.azure.com")
     for name, profile in host_profiles().items():
-        if profile.openai_api:
+        if profile.runs_jobs:
             monkeypatch.setenv(VARIABLE, name)
             backend = connect()
             assert isinstance(backend, HostedBackend)
@@ -100,11 +102,14 @@ def test_a_host_with_an_address_for_each_account_is_named_with_it(monkeypatch: p
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("elsewhere", "is not known; there are local, openai"), ("together", "an API of its own")]
+    ("name", "message"), [("elsewhere", "is not known; there are local, openai"), ("own", "an API of its own")]
 )
 def test_what_cannot_be_driven_is_refused_with_what_can(
-    monkeypatch: pytest.MonkeyPatch, name: str, message: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, message: str
 ) -> None:
+    own = {"source": "a test", "as_of": "2026-11-25", "byte_order_mark": False, "min_examples": None}
+    (tmp_path / "hosts.json").write_text(json.dumps({"own": {**own, "max_file_bytes": 9, "models": {}}}), "utf-8")
+    monkeypatch.setenv("FINETUNE_KIT_HOSTS", str(tmp_path / "hosts.json"))
     monkeypatch.setenv(VARIABLE, name)
     with pytest.raises(ParameterError, match=f"{VARIABLE} is '{name}'.*{message}"):
         connect()

@@ -42,3 +42,18 @@ def test_each_row_is_one_line_that_holds_the_row(examples: list[CompletionExampl
     rows = [json.loads(line) for line in lines]
     assert [row["prompt"].removesuffix(template.separator) for row in rows] == [one.prompt for one in examples]
     assert [template.parse(row["completion"]) for row in rows] == [one.completion for one in examples]
+
+
+def test_where_every_message_is_weighed_only_the_answers_are_learned_that_were_before() -> None:
+    turns = [("system", "s"), ("user", "a"), ("assistant", "b"), ("user", "c"), ("assistant", "d")]
+    weighed = conversation(*turns, more={"weight": 0})  # of the last answer
+    rows = chats(weighed, conversation(("user", "x"), ("assistant", "y")))
+    found = [json.loads(line)["messages"] for line in rendered_lines(rows, None, weights="every")]
+    assert [[message["weight"] for message in row] for row in found] == [[0, 0, 1, 0, 0], [0, 1]]
+    without = [json.loads(line) for line in rendered_lines(rows, None, weights="none")]
+    assert "weight" not in json.dumps(without)
+
+
+def test_without_weights_nothing_is_written_otherwise_for_any_host() -> None:
+    rows = chats(conversation(("user", 'what is a "weight"?'), ("assistant", "b")))
+    assert {*rendered_lines(rows, None, weights="every")} == {*rendered_lines(rows, None)}

@@ -64,13 +64,13 @@ def usual_backend() -> Backend:
 
 def _named(name: str) -> str:
     profiles = host_profiles()
-    known = ", ".join(("local", *(one for one, profile in profiles.items() if profile.openai_api)))
+    known = ", ".join(("local", *(one for one, profile in profiles.items() if profile.runs_jobs)))
     if name not in profiles:
         raise ParameterError(
             f"{ENVIRONMENT_VARIABLE} is {name!r}, which is not known; there are {known}. Unset it, or pass backend=.",
             parameter=ENVIRONMENT_VARIABLE,
         )
-    if not profiles[name].openai_api:
+    if not profiles[name].runs_jobs:
         raise ParameterError(
             f"{ENVIRONMENT_VARIABLE} is {name!r}, a host with an API of its own on which nothing can be started from "
             f"here; there are {known}. Its files are written by Dataset.write(..., host={name!r}).",
@@ -93,7 +93,7 @@ def host_behind(address: str) -> str:
     if server.endswith(".openai.azure.com"):
         return "azure"
     for name, profile in host_profiles().items():
-        if profile.openai_api and server and server == urlsplit(profile.base_url or "").hostname:
+        if profile.runs_jobs and server and server == urlsplit(profile.base_url or "").hostname:
             return name
     return "openai"
 

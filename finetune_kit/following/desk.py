@@ -55,7 +55,7 @@ class Desk:
         self.backend, self._wishes = backend, wishes
         now = clock().monotonic()
         profile = backend.profile
-        self._host, self._has_events, self._remote = profile.name, profile.has_events, profile.openai_api
+        self._host, self._has_events, self._remote = profile.name, profile.has_events, profile.runs_jobs
         self._looks, self._pace = Looks.at(profile), pace_of(backend)
         self._pages = isinstance(backend, ListsJobs)
         self._sweep: Sweep | None = None

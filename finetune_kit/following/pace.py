@@ -71,7 +71,7 @@ class Looks:
     @classmethod
     def at(cls, profile: HostProfile) -> Looks:
         """Seconds on a network, fractions of one on this machine; each look is up to two requests."""
-        if profile.openai_api:
+        if profile.runs_jobs:
             return cls(2.0, 20.0)
         request = _MINUTE / profile.requests_per_minute
         return cls(max(0.05, request), max(0.5, 2.5 * request))

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from finetune_kit.hosts.calendar import DAYS_OF_WARNING, check_dates, today
 from finetune_kit.hosts.loading import ENVIRONMENT_VARIABLE, SHIPPED, file_rules, host_profile, host_profiles
-from finetune_kit.hosts.profile import FileRules, HostProfile, Method, ModelFacts, Prices, Resolved, State
+from finetune_kit.hosts.profile import (
+    Api,
+    FileRules,
+    HostProfile,
+    MessageWeights,
+    Method,
+    ModelFacts,
+    Prices,
+    Resolved,
+    State,
+)
 from finetune_kit.hosts.table import ModelRow, ModelTable, models
 
 FINE_TUNED_PREFIX = "ft:"
@@ -14,8 +24,10 @@ __all__ = [
     "ENVIRONMENT_VARIABLE",
     "FINE_TUNED_PREFIX",
     "SHIPPED",
+    "Api",
     "FileRules",
     "HostProfile",
+    "MessageWeights",
     "Method",
     "ModelFacts",
     "ModelRow",

@@ -15,6 +15,8 @@ from finetune_kit.hosts.calendar import today
 from finetune_kit.records import Kind
 
 Method: TypeAlias = Literal["supervised", "dpo", "reinforcement"]
+Api: TypeAlias = Literal["openai", "azure", "together", "dashscope"]
+MessageWeights: TypeAlias = Literal["assistant", "every", "none"]
 State: TypeAlias = Literal["trainable", "inference only", "closed"]
 
 _LONGEST_NAME = 512
@@ -144,8 +146,11 @@ class HostProfile(FileRules):
     """A regular expression for the names of models fine-tuned there; its group `base` is the base model's name."""
     keys: tuple[str, ...] = ()
     """Environment variables that may hold the API key, the first that is set wins."""
-    api: Literal["openai", "azure"] = "openai"
-    """`azure` where an address without `/openai/v1` takes deployments in its paths, and `api-version`."""
+    address_keys: tuple[str, ...] = ()
+    """Environment variables that may hold another address of it, such as that of a region."""
+    api: Api = "openai"
+    """`azure` where an address without `/openai/v1` takes deployments in its paths, and `api-version`; `together` and
+    `dashscope` have files and jobs of their own, and models as OpenAI has them."""
     content_type: str = "application/jsonl"
     """Of uploaded files."""
     max_upload_bytes: _Count | None = None
@@ -162,6 +167,11 @@ class HostProfile(FileRules):
     """Where a job's hyperparameters stand: within `method`, or beside the model as in 2023."""
     extra_body: dict[str, JsonValue] = Field(default_factory=dict[str, JsonValue])
     """What a job's creation holds besides."""
+    extra_hyperparameters: dict[str, JsonValue] = Field(default_factory=dict[str, JsonValue])
+    """What its hyperparameters hold where nothing else was chosen, since it has no values of its own for them."""
+    message_weights: MessageWeights = "assistant"
+    """Which messages a `weight` of 0 keeps from being learned: the assistant's, all others being never learned; every
+    message's, where all are learned as soon as one has a weight; or none's, where every answer is learned."""
     prompt_loss_weight: bool = False
     """Whether the loss weight of prompts can be chosen."""
     has_events: bool = True
@@ -180,6 +190,11 @@ class HostProfile(FileRules):
     aliases: dict[str, str] = Field(default_factory=dict[str, str])
     """Names that cannot exist there, and the model that stands in for each."""
     alias_note: str = ""
+
+    @property
+    def runs_jobs(self) -> bool:
+        """Whether `HostedBackend` trains there: by OpenAI's API, or by one of the host's own that it knows."""
+        return self.openai_api or self.api in {"together", "dashscope"}
 
     def resolve(self, model: str, *, on: date | None = None) -> Resolved:
         """What `model` is on a day, by default today; `UnknownModelError` says which there are.

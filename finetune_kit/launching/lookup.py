@@ -67,7 +67,7 @@ class LookUp:
         `since` is when the host was asked; None where that was just now.
         """
         asked = clock().monotonic() - (0.0 if since is None else max(0.0, clock().now() - since))
-        settle = SETTLE_SECONDS if self.backend.profile.openai_api else 0.0
+        settle = SETTLE_SECONDS if self.backend.profile.runs_jobs else 0.0
         for pause in (*_PAUSES, *[_PAUSES[-1]] * 1000):
             passed = clock().monotonic() - asked  # before the look, so that the last one is late enough
             found = self.now(intent, spec)

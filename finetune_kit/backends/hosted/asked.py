@@ -37,10 +37,14 @@ class Ask:
     query: Mapping[str, JsonValue] | None = None
     body: Mapping[str, JsonValue] | None = None
     file: FilePart | None = None
+    as_form: bool = False
+    """Whether the body is sent as the fields of a form; with a file it always is."""
     creates: str = ""
     """What would be there twice if it were asked twice, such as "a job"; nothing else is ever in doubt."""
     timeout_seconds: float | None = None
     """None for the client's own."""
+    follows: bool = True
+    """Whether an answer that names another address is followed there; else it is an error."""
 
 
 def path_of(*names: str) -> str | None:

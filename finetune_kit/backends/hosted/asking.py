@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from importlib import import_module
@@ -95,6 +95,18 @@ class Asker:
         self.clock.heard(reply)
         return reply
 
+    def elsewhere(self, ask: Ask) -> Mapping[str, str]:
+        """The headers of an answer that names another address, where that is what is asked for."""
+        try:
+            reply = cast("Reply", getattr(self.client, ask.method.lower())(**arguments_of(replace(ask, follows=False))))
+        except Exception as error:
+            status, response = getattr(error, "status_code", None), getattr(error, "response", None)
+            if not isinstance(status, int) or not 300 <= status < 400 or response is None:
+                raise self.mapped(error, ask) from error
+            reply = cast("Reply", response)
+        self.clock.heard(reply)
+        return reply.headers
+
     def mapped(self, error: Exception, ask: Ask) -> FinetuneKitError:
         """Our error for a foreign one."""
         self.clock.heard(getattr(error, "response", None))
@@ -128,8 +140,11 @@ def arguments_of(ask: Ask) -> dict[str, Any]:
     arguments: dict[str, Any] = {"path": ask.path, "cast_to": response_class(), "options": options}
     if ask.body is not None:
         arguments["body"] = _sendable(ask)
-    if ask.file is not None:
+    if not ask.follows:
+        options["follow_redirects"] = False
+    if ask.file is not None or ask.as_form:
         options["headers"] = {"Content-Type": "multipart/form-data"}
+    if ask.file is not None:
         file = ask.file
         arguments["files"] = {file.field: (file.filename, file.content, file.content_type)}
     return arguments
@@ -148,10 +163,15 @@ def _sendable(ask: Ask) -> JsonObject:
 
 
 def response_class() -> type[object]:
-    """Of the openai package's transport: httpx with version 2, httpx2 with version 3."""
+    """Of the openai package's transport."""
+    return cast("type[object]", transport().Response)
+
+
+def transport() -> Any:
+    """What the openai package sends its questions by: httpx with version 2, httpx2 with version 3."""
     roots = [base.__module__.partition(".")[0] for base in openai().DefaultHttpxClient.__mro__]
     name = next(root for root in roots if root in {"httpx", "httpx2"})
-    return cast("type[object]", import_module(name).Response)
+    return import_module(name)
 
 
 def read_object(reply: Reply, ask: Ask, host: Host) -> JsonObject:

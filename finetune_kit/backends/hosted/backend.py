@@ -14,13 +14,13 @@ from finetune_kit.backends.hosted.answering import Answers
 from finetune_kit.backends.hosted.asking import Asker
 from finetune_kit.backends.hosted.calls import Call, chats_asked, prompts_asked, with_logprobs
 from finetune_kit.backends.hosted.connection import Connection
+from finetune_kit.backends.hosted.dialects import Dialect, dialect_of
 from finetune_kit.backends.hosted.files import Files
 from finetune_kit.backends.hosted.jobs import Jobs
 from finetune_kit.backends.hosted.names import resolve
 from finetune_kit.backends.hosted.notes import with_note
 from finetune_kit.backends.hosted.objects import read_job
 from finetune_kit.backends.hosted.papers import Papers
-from finetune_kit.backends.hosted.preflight import check_before_start
 from finetune_kit.backends.hosted.ranking import MOST_TOKENS, ranked
 from finetune_kit.backends.hosted.streams import streamed
 from finetune_kit.backends.protocol import (
@@ -126,12 +126,16 @@ class HostedBackend:
         return self._connection.asker
 
     @property
+    def _dialect(self) -> Dialect:
+        return dialect_of(self.profile)
+
+    @property
     def _files(self) -> Files:
-        return Files(self._asker)
+        return self._dialect.files(self._asker)
 
     @property
     def _jobs(self) -> Jobs:
-        return Jobs(self._asker)
+        return self._dialect.jobs(self._asker)
 
     @property
     def _answers(self) -> Answers:
@@ -161,7 +165,7 @@ class HostedBackend:
 
     def preflight(self, model: Resolved) -> None:
         """Raise what would stop a job: a wrong key, a model that is closed or not to be seen, no free slot."""
-        check_before_start(self._asker, model)
+        self._dialect.check_before_start(self._asker, model)
 
     def upload(
         self,

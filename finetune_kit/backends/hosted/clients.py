@@ -38,7 +38,9 @@ class Settings:
         found = self.base_url or (os.environ.get("OPENAI_BASE_URL") if self.profile.name == "openai" else None)
         if self.profile.api == "azure":
             found = found or os.environ.get("AZURE_OPENAI_ENDPOINT")
-        found = found or self.profile.base_url
+        found = (
+            found or next(filter(None, map(os.environ.get, self.profile.address_keys)), None) or self.profile.base_url
+        )
         if not found:
             azure = ", or set AZURE_OPENAI_ENDPOINT" if self.profile.api == "azure" else ""
             raise ParameterError(

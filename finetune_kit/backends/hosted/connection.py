@@ -60,7 +60,7 @@ class Connection:
         """The host's; a client for Azure speaks to Azure."""
         azure = self.host == "openai" and self._client is not None and self._is_azure(self._client)
         profile = host_profile("azure" if azure else self.host, hosts=self.hosts)
-        if not profile.openai_api:
+        if not profile.runs_jobs:
             raise ParameterError(
                 f"host={self.host!r} has an API of its own, which the openai package does not speak. "
                 "Choose another host, or put a proxy with the OpenAI API before it.",

@@ -24,29 +24,20 @@ _FILES = "/files"
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """The training files of one account."""
+    """The training files of one account; a host with an API of its own says the first methods otherwise."""
 
     asker: Asker
 
-    def upload(
-        self, file: SpooledFile, *, journal: PartJournal | None, on_progress: Callable[[int], None] | None
-    ) -> FileState:
-        """Send a file, in one piece where the host takes it so, else in parts."""
-        profile = self.asker.host.profile
-        if file.size_bytes <= profile.max_file_bytes:
-            return self._whole(file, on_progress)
-        if profile.max_upload_bytes is not None and file.size_bytes <= profile.max_upload_bytes:
-            return send_in_parts(self.asker, file, journal=journal, on_progress=on_progress)
-        most = max(profile.max_file_bytes, profile.max_upload_bytes or 0)
-        raise FileTooLargeError(
-            f"{file.filename} has {file.size_bytes:,} bytes; {profile.name!r} takes {most:,} at most. "
-            "Train on fewer rows, or on another host.",
-            path=file.filename,
-            size_bytes=file.size_bytes,
-            max_bytes=most,
-        )
+    def retold(self, file: JsonValue) -> JsonValue:
+        """A file in the words of OpenAI's API."""
+        return file
 
-    def _whole(self, file: SpooledFile, on_progress: Callable[[int], None] | None) -> FileState:
+    def list_query(self) -> dict[str, JsonValue]:
+        """What asks for training files alone."""
+        return {"purpose": PURPOSE}
+
+    def sent(self, file: SpooledFile, on_progress: Callable[[int], None] | None) -> FileState:
+        """Send a file in one piece."""
         with file.open() as content:
             ask = Ask(
                 method="POST",
@@ -63,24 +54,44 @@ class Files:
                 ),
                 creates="a file",
             )
-            answer = self.asker.object(ask)
+            return self.arrived(self.asker.object(ask), ask)
+
+    def arrived(self, answer: JsonValue, ask: Ask) -> FileState:
+        """The file that a host has answered with; `UnclearOutcomeError` where it did not."""
         try:
-            return read_file(answer)
+            return read_file(self.retold(answer))
         except HostReplyError as error:
             raise UnclearOutcomeError(f"{ask.what}: {error} Whether it is there is not known.") from error
 
+    def upload(
+        self, file: SpooledFile, *, journal: PartJournal | None, on_progress: Callable[[int], None] | None
+    ) -> FileState:
+        """Send a file, in one piece where the host takes it so, else in parts."""
+        profile = self.asker.host.profile
+        if file.size_bytes <= profile.max_file_bytes:
+            return self.sent(file, on_progress)
+        if profile.max_upload_bytes is not None and file.size_bytes <= profile.max_upload_bytes:
+            return send_in_parts(self.asker, file, journal=journal, on_progress=on_progress)
+        most = max(profile.max_file_bytes, profile.max_upload_bytes or 0)
+        raise FileTooLargeError(
+            f"{file.filename} has {file.size_bytes:,} bytes; {profile.name!r} takes {most:,} at most. "
+            "Train on fewer rows, or on another host.",
+            path=file.filename,
+            size_bytes=file.size_bytes,
+            max_bytes=most,
+        )
+
     def state(self, file_id: str) -> FileState:
         """A stored file now, or `UnknownFileError`."""
-        return read_file(self.asker.read(_ask(file_id, what="cannot be read")))
+        return read_file(self.retold(self.asker.read(_ask(file_id, what="cannot be read"))))
 
     def states(self) -> list[FileState]:
         """All stored training files, the newest first."""
-        query: dict[str, JsonValue] = {"purpose": PURPOSE}
-        ask = Ask(path=_FILES, what="the files cannot be listed", query=query, timeout_seconds=READ_SECONDS)
+        ask = Ask(path=_FILES, what="the files cannot be listed", query=self.list_query(), timeout_seconds=READ_SECONDS)
         found: list[FileState] = []
         for one in everything(self.asker, ask, limit=None):
             with suppress(HostReplyError):  # what has no id hides no other
-                found += [read_file(one)] if is_training_file(one) else []
+                found += [read_file(self.retold(one))] if is_training_file(one) else []
         return sorted(found, key=lambda state: state.created_at, reverse=True)
 
     def delete(self, file_id: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
@@ -14,34 +14,57 @@ from finetune_kit.backends.hosted.events import events_behind
 from finetune_kit.backends.hosted.listing import everything
 from finetune_kit.backends.hosted.mapping import odd
 from finetune_kit.backends.hosted.objects import read_checkpoint, read_job, suffix_of
+from finetune_kit.backends.hosted.objects.values import members
 from finetune_kit.backends.protocol import Checkpoint, Event, JobPage, JobSpec, JobState
 from finetune_kit.errors import BackendError, HostReplyError, JobNotFoundError, RequestRefusedError, UnclearOutcomeError
 from finetune_kit.hosts import HostProfile
 from finetune_kit.records import JsonValue
 
-_JOBS = "/fine_tuning/jobs"
 _CREATION_SECONDS = 120.0
 """An answer that takes longer is taken for lost, and the job looked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Jobs:
-    """The jobs of one account."""
+    """The jobs of one account; a host with an API of its own says the first methods otherwise."""
 
     asker: Asker
+
+    @property
+    def root(self) -> str:
+        """Where the jobs are."""
+        return "/fine_tuning/jobs"
+
+    def body(self, spec: JobSpec) -> dict[str, JsonValue]:
+        """What creates a job."""
+        return body_of(spec, self.asker.host.profile)
+
+    def retold(self, job: JsonValue) -> JsonObject:
+        """A job in the words of OpenAI's API; what is no object is left for the reader to complain of."""
+        return dict(members(job))
+
+    def alike(self, job: JsonObject, state: JobState, spec: JobSpec) -> bool:
+        """Whether a job may have come of a specification, as far as the host tells."""
+        same_suffix = suffix_of(job) in {None, spec.suffix}
+        return same_suffix and (state.training_file, state.model) == (spec.training_file, spec.model.model)
+
+    def listed(self, query: Mapping[str, JsonValue] | None = None) -> list[JsonObject]:
+        """All jobs in the words of OpenAI's API, in the host's order."""
+        ask = Ask(path=self.root, what="the jobs cannot be listed", query=query, timeout_seconds=READ_SECONDS)
+        return [self.retold(job) for job in everything(self.asker, ask) if isinstance(job, dict)]
 
     def start(self, spec: JobSpec) -> JsonObject:
         """Create a job, asked once whatever happens; the job as the host sends it."""
         profile = self.asker.host.profile
         ask = Ask(
             method="POST",
-            path=_JOBS,
+            path=self.root,
             what=f"a job on {spec.model.model!r} cannot be started",
-            body=body_of(spec, profile),
+            body=self.body(spec),
             creates="a job",
             timeout_seconds=_CREATION_SECONDS,
         )
-        answer = self.asker.object(ask)
+        answer = self.retold(self.asker.object(ask))
         try:
             read_job(answer, profile)
         except HostReplyError as error:
@@ -52,26 +75,26 @@ class Jobs:
         """The jobs that came of a specification, the oldest first."""
         profile = self.asker.host.profile
         if profile.keeps_metadata:
-            states = _readable(self._listed({"metadata": {TOKEN: spec.token}}), profile)
+            states = _readable(self.listed({"metadata": {TOKEN: spec.token}}), profile)
             return [state for state in reversed(states) if state.metadata.get(TOKEN) == spec.token]
-        alike = [job for job in self._listed({}) if suffix_of(job) in {None, spec.suffix}]
-        return [
-            state
-            for state in reversed(_readable(alike, profile))
-            if state.training_file == spec.training_file and state.model == spec.model.model
-        ]
+        found: list[JobState] = []
+        for job in reversed(self.listed()):
+            with suppress(HostReplyError):
+                state = read_job(job, profile)
+                found += [state] if self.alike(job, state, spec) else []
+        return sorted(found, key=lambda state: state.created_at)
 
     def get(self, job_id: str) -> JsonObject:
-        """A job as the host sends it, or `JobNotFoundError`."""
-        return self.asker.read(self._ask(job_id, what="cannot be read"))
+        """A job in the words of OpenAI's API, or `JobNotFoundError`."""
+        return self.retold(self.asker.read(self.ask(job_id, what="cannot be read")))
 
     def state(self, job_id: str) -> JobState:
         """A job now."""
         return read_job(self.get(job_id), self.asker.host.profile)
 
-    def all(self) -> list[JsonValue]:
-        """All jobs as the host sends them, the newest first."""
-        return self._listed({})
+    def all(self) -> list[JsonObject]:
+        """All jobs in the words of OpenAI's API, the newest first."""
+        return self.listed()
 
     def states(self) -> list[JobState]:
         """All jobs, the newest first."""
@@ -81,12 +104,12 @@ class Jobs:
     def page(self, *, after: str | None, limit: int) -> JobPage:
         """One page of jobs, asked once."""
         query: dict[str, JsonValue] = {"limit": limit} if after is None else {"limit": limit, "after": after}
-        ask = Ask(path=_JOBS, what="the jobs cannot be listed", query=query, timeout_seconds=READ_SECONDS)
+        ask = Ask(path=self.root, what="the jobs cannot be listed", query=query, timeout_seconds=READ_SECONDS)
         answer = self.asker.object(ask)
         found = answer.get("data")
         if not isinstance(found, list):
             raise odd("answered with no list: it has no 'data'", ask, self.asker.host)
-        states = _readable(found, self.asker.host.profile)
+        states = _readable([self.retold(job) for job in found], self.asker.host.profile)
         more = answer.get("has_more")
         return JobPage(
             jobs=tuple(states), more=bool(states) and (len(found) == limit if more is None else more is True)
@@ -97,14 +120,14 @@ class Jobs:
         if not self.asker.host.profile.has_events:
             self.get(job_id)
             return []
-        return events_behind(self.asker, self._ask(job_id, "events", what="has events that cannot be read"), after)
+        return events_behind(self.asker, self.ask(job_id, "events", what="has events that cannot be read"), after)
 
     def checkpoints(self, job_id: str) -> list[Checkpoint]:
         """A job's checkpoints, the oldest first."""
         if not self.asker.host.profile.has_checkpoints:
             self.get(job_id)
             return []
-        ask = self._ask(job_id, "checkpoints", what="has checkpoints that cannot be read")
+        ask = self.ask(job_id, "checkpoints", what="has checkpoints that cannot be read")
         found = [read_checkpoint(one) for one in everything(self.asker, ask)]
         return sorted((one for one in found if one is not None), key=lambda one: (one.step, one.created_at))
 
@@ -116,26 +139,23 @@ class Jobs:
             raise BackendError(
                 f"jobs on {profile.name!r} cannot be paused or resumed. {job_id} goes on; cancel() ends it."
             )
-        ask = self._ask(job_id, word, what=f"cannot be told to {word}", method="POST")
+        ask = self.ask(job_id, word, what=f"cannot be told to {word}", method="POST")
         try:
-            return read_job(self.asker.object(ask), profile)
+            return read_job(self.retold(self.asker.object(ask)), profile)
         except (RequestRefusedError, HostReplyError):
             state = self.state(job_id)
             if state.finished or (word, state.status) in {("pause", "paused"), ("resume", "running")}:
                 return state
             raise
 
-    def _listed(self, query: dict[str, JsonValue]) -> list[JsonValue]:
-        ask = Ask(path=_JOBS, what="the jobs cannot be listed", query=query, timeout_seconds=READ_SECONDS)
-        return [job for job in everything(self.asker, ask) if isinstance(job, dict)]
-
-    def _ask(self, job_id: str, *more: str, what: str, method: Literal["GET", "POST"] = "GET") -> Ask:
+    def ask(self, job_id: str, *more: str, what: str, method: Literal["GET", "POST"] = "GET") -> Ask:
+        """A question about one job."""
         path = path_of(job_id, *more)
         if path is None:
             raise JobNotFoundError(f"{job_id!r} is the id of no job.", job_id=job_id)
         return Ask(
             method=method,
-            path=_JOBS + path,
+            path=self.root + path,
             what=f"the job {job_id!r} {what}",
             subject="job",
             name=job_id,
@@ -143,7 +163,7 @@ class Jobs:
         )
 
 
-def _readable(jobs: Sequence[JsonValue], profile: HostProfile) -> list[JobState]:
+def _readable(jobs: Sequence[JsonObject], profile: HostProfile) -> list[JobState]:
     """The jobs of a list; what has no id can neither be asked for nor followed, and hides no other."""
     found: list[JobState] = []
     for job in jobs:

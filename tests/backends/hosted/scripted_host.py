@@ -94,7 +94,7 @@ class ScriptedHost:
                 if says.cut:
                     self.close_connection = True
 
-            do_GET = do_POST = do_DELETE = _serve  # noqa: N815 - the standard library's names
+            do_GET = do_POST = do_PUT = do_DELETE = _serve  # noqa: N815 - the standard library's names
 
         self.lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

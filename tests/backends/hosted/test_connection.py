@@ -154,9 +154,11 @@ def test_what_is_no_client_is_refused() -> None:
         HostedBackend(client=cast("Any", object())).job("ftjob-1")
 
 
-def test_a_host_with_an_api_of_its_own_is_refused() -> None:
+def test_a_host_with_an_api_that_nobody_knows_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "hosts.json"
+    path.write_text('{"nebius": {"openai_api": false}}', "utf-8")
     with pytest.raises(errors.ParameterError, match="API of its own"):
-        _ = HostedBackend(KEY, host="together").profile
+        _ = HostedBackend(KEY, host="nebius", hosts=path).profile
 
 
 def test_a_closed_backend_says_so() -> None:

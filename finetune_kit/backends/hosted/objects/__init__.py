@@ -4,7 +4,7 @@ from finetune_kit.backends.hosted.objects.checkpoint import read_checkpoint
 from finetune_kit.backends.hosted.objects.event import read_event
 from finetune_kit.backends.hosted.objects.file import is_training_file, read_file
 from finetune_kit.backends.hosted.objects.generation import read_chat_generation, read_generation
-from finetune_kit.backends.hosted.objects.job import decided_hyperparameters, read_job, suffix_of
+from finetune_kit.backends.hosted.objects.job import decided_hyperparameters, read_job, status_of, suffix_of
 
 __all__ = [
     "decided_hyperparameters",
@@ -15,5 +15,6 @@ __all__ = [
     "read_file",
     "read_generation",
     "read_job",
+    "status_of",
     "suffix_of",
 ]

@@ -29,7 +29,7 @@ _SPELLINGS = {"canceled": "cancelled"}
 def read_job(value: JsonValue, profile: HostProfile) -> JobState:
     """A job's state; `HostReplyError` where it has no id, everything else may be missing."""
     job, job_id = object_with_id(value, "fine-tuning job")
-    status = _status(job.get("status"), profile)
+    status = status_of(job, profile)
     return JobState(
         id=job_id,
         status=status,
@@ -39,6 +39,8 @@ def read_job(value: JsonValue, profile: HostProfile) -> JobState:
         fine_tuned_model=text(job.get("fine_tuned_model")),
         fault=_fault(job.get("error")),
         trained_tokens=count(job.get("trained_tokens")),
+        step=count(job.get("trained_steps")),
+        total_steps=count(job.get("total_steps")),
         seconds_left=None if status in TERMINAL else _seconds_left(job.get("estimated_finish")),
         result_files=_file_ids(job.get("result_files")),
         training_file=_file_id(job.get("training_file")),
@@ -70,8 +72,9 @@ def decided_hyperparameters(value: JsonValue) -> dict[str, float]:
     return found
 
 
-def _status(value: JsonValue, profile: HostProfile) -> str:
-    told_word = text(value, limit=60)
+def status_of(job: Members, profile: HostProfile) -> str:
+    """A job's status in our words, as far as the host's profile translates it."""
+    told_word = text(job.get("status"), limit=60)
     if told_word is None:
         return UNTOLD_STATUS
     words = {ours.casefold(): theirs for ours, theirs in profile.status_words.items()}
