@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import hashlib
 import tempfile
+import threading
 from collections.abc import Iterator
 
 _IN_MEMORY_BYTES = 1 << 20
@@ -16,6 +17,7 @@ class Blob:
 
     def __init__(self) -> None:
         self._spool = tempfile.SpooledTemporaryFile[bytes](max_size=_IN_MEMORY_BYTES)
+        self._lock = threading.Lock()
         self.size = 0
 
     def write(self, data: memoryview | bytes, /) -> int:
@@ -27,8 +29,9 @@ class Blob:
         """All of it, a megabyte at a time; other readers may be on their way as well."""
         place = 0
         while place < self.size:
-            self._spool.seek(place)
-            block = self._spool.read(_BLOCK_BYTES)
+            with self._lock:  # a checksum may be computed in another thread
+                self._spool.seek(place)
+                block = self._spool.read(_BLOCK_BYTES)
             place += len(block)
             yield block
 

@@ -118,9 +118,9 @@ class HostSimulator:
     @property
     def endpoint(self) -> str:
         """Its address without a path: what `AzureOpenAI` calls `azure_endpoint`."""
-        if self._server is None:
-            raise RuntimeError("the simulator does not run. Call start(), or use it in a with statement.")
-        return f"http://127.0.0.1:{self._server.port}"
+        if not self._port:
+            raise RuntimeError("the simulator has no address yet. Call start(), or use it in a with statement.")
+        return f"http://127.0.0.1:{self._port}"
 
     @property
     def base_url(self) -> str:
@@ -184,7 +184,7 @@ class HostSimulator:
         self._steering.deploy(model, name=name)
 
     def start(self) -> Self:
-        """Listen; returns the host."""
+        """Listen, after a stop at the same address as before; returns the host."""
         if self._server is None:
             server = LoopbackServer(port=self._port)
             handlers = {
@@ -208,17 +208,14 @@ class HostSimulator:
             except BaseException:
                 server.stop()
                 raise
-            self._server = server
+            self._server, self._port = server, server.port
         return self
 
     def stop(self) -> None:
-        """Cut all connections and forget all files."""
+        """Cut all connections and refuse new ones; what is there stays there, as in an outage."""
         if self._server is not None:
             self._server.stop()
             self._server = None
-            with self._desk.lock:
-                self._desk.files.close()
-                self._uploads.close()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -227,6 +224,9 @@ class HostSimulator:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.stop()
+        with self._desk.lock:
+            self._desk.files.close()
+            self._uploads.close()
 
     def __repr__(self) -> str:
         where = "stopped" if self._server is None else self.base_url

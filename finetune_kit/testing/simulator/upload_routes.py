@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 
 from finetune_kit.testing.simulator import checking
@@ -81,7 +82,11 @@ class UploadRoutes:
         desk = self._desk
         with desk.lock:
             upload = self._shelf.get(call.names["upload_id"], desk.now())
-            content = self._shelf.joined(upload, [str(one) for one in part_ids], md5=md5)
+            content = self._shelf.joined(upload, [str(one) for one in part_ids])
+        if md5 is not None and md5.lower() != await asyncio.to_thread(content.md5):
+            raise Refusal.invalid("The MD5 checksum of the file is another than was given.", param="md5")
+        with desk.lock:
+            upload.check_pending()
             check_file(content, upload.filename, upload.purpose, desk)
             upload.file = keep_file(
                 desk, content, upload.filename, upload.purpose, lifetime_seconds=upload.lifetime_seconds

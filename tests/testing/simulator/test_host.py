@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import sys
 import threading
 
 import pytest
-from openai import AsyncOpenAI, AuthenticationError, BadRequestError, NotFoundError, OpenAI
+from openai import APIConnectionError, AsyncOpenAI, AuthenticationError, BadRequestError, NotFoundError, OpenAI
 
+from finetune_kit.errors import MissingExtraError
 from finetune_kit.results import Results
 from finetune_kit.testing import HostSimulator
 from tests.testing.simulator.clients import chat_lines, client_of, ended, started, uploaded
@@ -221,3 +223,25 @@ def test_the_same_seed_gives_the_same_ids() -> None:
         with HostSimulator(seed=3) as host, client_of(host) as client:
             ids.append(uploaded(client).id)
     assert ids[0] == ids[1]
+
+
+def test_a_missing_package_is_told_with_its_pip_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    with pytest.raises(MissingExtraError, match=r'pip install "finetune_kit\[server\]"'):
+        HostSimulator().start()
+
+
+def test_a_port_that_is_taken_is_an_error_at_once(host: HostSimulator) -> None:
+    port = int(host.endpoint.rpartition(":")[2])
+    with pytest.raises(OSError, match="in use"):
+        HostSimulator(port=port).start()
+
+
+def test_a_host_that_is_down_for_a_while_comes_back_as_it_was(host: HostSimulator, client: OpenAI) -> None:
+    job = started(client)
+    host.stop()
+    with pytest.raises(APIConnectionError):
+        client.fine_tuning.jobs.retrieve(job.id)
+    host.start()
+    assert ended(client, job.id).status == "succeeded"
+    assert client.files.content(job.training_file).read() == chat_lines()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from openai import BadRequestError, NotFoundError, OpenAI
@@ -41,11 +40,14 @@ def test_parts_may_arrive_in_any_order_and_become_one_file(client: OpenAI) -> No
     assert ended(client, job.id).status == "succeeded"
 
 
-def test_the_official_helper_works_too(client: OpenAI, tmp_path: Path) -> None:
-    path = tmp_path / "training.jsonl"
-    path.write_bytes(CONTENT)
+def test_the_official_helper_works_too(client: OpenAI) -> None:
     done = client.uploads.upload_file_chunked(
-        file=path, mime_type="application/jsonl", purpose="fine-tune", part_size=1000
+        file=CONTENT,
+        filename="training.jsonl",
+        bytes=len(CONTENT),
+        mime_type="application/jsonl",
+        purpose="fine-tune",
+        part_size=1000,
     )
     assert done.file is not None
     assert client.files.content(done.file.id).read() == CONTENT
