@@ -46,9 +46,9 @@ def started(client: OpenAI, *, model: str = "gpt-4.1") -> FineTuningJob:
     return client.fine_tuning.jobs.create(model=model, training_file=uploaded(client).id)
 
 
-def ended(client: OpenAI, job_id: str) -> FineTuningJob:
+def ended(client: OpenAI, job_id: str, *, patience_seconds: float = PATIENCE_SECONDS) -> FineTuningJob:
     """A job when it has ended."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + patience_seconds
     while True:
         job = client.fine_tuning.jobs.retrieve(job_id)
         if job.status in ("succeeded", "failed", "cancelled"):
