@@ -21,12 +21,17 @@ from finetune_kit.records import JsonValue
 if TYPE_CHECKING:
     from openai import AsyncOpenAI, OpenAI
 
+    from finetune_kit.backends.hosted.clients import AnyClient
+
 JsonObject: TypeAlias = dict[str, JsonValue]
 
 READ_SECONDS = 60.0
 """How long a question about an object may take."""
 SHORTLY = Retries(attempts=3, deadline_seconds=6.0, first_pause_seconds=0.5, longest_pause_seconds=2.0)
 """Whoever is to wait longer is told so; the one who asks knows how long there is."""
+
+
+_PAGE = "answered with a page of HTML: a proxy's, or another address than its API's"
 
 
 class Reply(Protocol):
@@ -87,18 +92,21 @@ class Asker:
 
     def reply(self, ask: Ask) -> Reply:
         """Whatever a host answers, asked once."""
-        arguments = arguments_of(ask)
+        arguments = arguments_of(ask, self.client)
         try:
             reply = cast("Reply", getattr(self.client, ask.method.lower())(**arguments))
         except Exception as error:
             raise self.mapped(error, ask) from error
         self.clock.heard(reply)
+        if "html" in reply.headers.get("content-type", "") and reply.content.lstrip()[:1] == b"<":
+            raise odd(_PAGE, ask, self.host)
         return reply
 
     def elsewhere(self, ask: Ask) -> Mapping[str, str]:
         """The headers of an answer that names another address, where that is what is asked for."""
+        arguments = arguments_of(replace(ask, follows=False), self.client)
         try:
-            reply = cast("Reply", getattr(self.client, ask.method.lower())(**arguments_of(replace(ask, follows=False))))
+            reply = cast("Reply", getattr(self.client, ask.method.lower())(**arguments))
         except Exception as error:
             status, response = getattr(error, "status_code", None), getattr(error, "response", None)
             if not isinstance(status, int) or not 300 <= status < 400 or response is None:
@@ -122,7 +130,7 @@ class AsyncAsker:
 
     async def object(self, ask: Ask) -> JsonObject:
         """The object that a host answers with, asked once."""
-        arguments = arguments_of(ask)
+        arguments = arguments_of(ask, self.client)
         try:
             reply = cast("Reply", await getattr(self.client, ask.method.lower())(**arguments))
         except Exception as error:
@@ -130,13 +138,13 @@ class AsyncAsker:
         return read_object(reply, ask, self.host)
 
 
-def arguments_of(ask: Ask) -> dict[str, Any]:
+def arguments_of(ask: Ask, client: AnyClient) -> dict[str, Any]:
     """Of the client's `get`, `post` and `delete`, which the openai package documents for paths it does not know."""
     options: dict[str, Any] = {}
     if ask.query:
         options["params"] = dict(ask.query)
     if ask.timeout_seconds is not None:
-        options["timeout"] = ask.timeout_seconds
+        options["timeout"] = _timeout(ask.timeout_seconds, client)
     arguments: dict[str, Any] = {"path": ask.path, "cast_to": response_class(), "options": options}
     if ask.body is not None:
         arguments["body"] = _sendable(ask)
@@ -148,6 +156,15 @@ def arguments_of(ask: Ask) -> dict[str, Any]:
         file = ask.file
         arguments["files"] = {file.field: (file.filename, file.content, file.content_type)}
     return arguments
+
+
+def _timeout(seconds: float, client: AnyClient) -> object:
+    """At most `seconds` for an answer; a client with less patience keeps its own, and that for a connection."""
+    own: object = client.timeout
+    answer: object = getattr(own, "read", own)
+    connect: object = getattr(own, "connect", own)
+    most = min(seconds, answer) if isinstance(answer, float | int) else seconds
+    return openai().Timeout(most, connect=min(most, connect) if isinstance(connect, float | int) else most)
 
 
 def _sendable(ask: Ask) -> JsonObject:
@@ -178,7 +195,7 @@ def read_object(reply: Reply, ask: Ask, host: Host) -> JsonObject:
     """The object in an answer; what is none is an error."""
     content = reply.content
     if content.lstrip()[:1] == b"<":
-        raise odd("answered with a page of HTML: a proxy's, or another address than its API's", ask, host)
+        raise odd(_PAGE, ask, host)
     try:
         found: object = json.loads(content)
     except (ValueError, RecursionError) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast, get_args
 
@@ -18,7 +19,7 @@ from finetune_kit.backends.hosted.objects import decided_hyperparameters, read_j
 from finetune_kit.backends.hosted.objects.values import Members, items, members, text
 from finetune_kit.backends.protocol import ChatMessages, JobSpec, JobState, Sampling
 from finetune_kit.cards import DataFingerprint, Hyperparameters, ModelCard
-from finetune_kit.errors import JobNotFoundError, UnknownModelError
+from finetune_kit.errors import JobNotFoundError, StorageError, UnknownModelError
 from finetune_kit.hosts import HostProfile, Resolved
 from finetune_kit.ledger import Cards, Place
 from finetune_kit.records import JsonValue, Kind
@@ -75,14 +76,21 @@ class Papers:
     def _of_tuned(self, model: str) -> ModelCard:
         """The card of a fine-tuned model or of a checkpoint."""
         name = final_model(model)
-        kept = self.cards().of_model(self.place(), name)
+        kept = self._kept(lambda: self.cards().of_model(self.place(), name))
         if kept is None or not kept.job_id:
             kept = self._completed(name, model)
         return kept if kept.name == model else kept.model_copy(update={"name": model})
 
     def of_job(self, job_id: str) -> ModelCard | None:
         """The card that a job was started with, where this machine knows."""
-        return self.cards().of_job(self.place(), job_id)
+        return self._kept(lambda: self.cards().of_job(self.place(), job_id))
+
+    def _kept(self, read: Callable[[], ModelCard | None]) -> ModelCard | None:
+        """A card from this machine; where its home folder cannot be used, a model can be called all the same."""
+        try:
+            return read()
+        except StorageError:
+            return None
 
     def of_base(self, resolved: Resolved) -> ModelCard:
         """The card of a base model."""
@@ -101,7 +109,7 @@ class Papers:
         job = self._job_of(name, asked)
         state = read_job(job, self.profile)
         token = state.metadata.get(TOKEN) or f"job:{state.id}"
-        kept = self.cards().of_token(token) or self.of_job(state.id) or self.rebuilt(state)
+        kept = self._kept(lambda: self.cards().of_token(token)) or self.of_job(state.id) or self.rebuilt(state)
         decided = decided_hyperparameters(job)
         chosen = kept.hyperparameters.model_dump() | decided
         card = kept.model_copy(
@@ -113,9 +121,10 @@ class Papers:
                 "hyperparameters": Hyperparameters.model_validate(chosen),
             }
         )
-        self.cards().keep(self.place(), card, token=token)
-        self.cards().began(token=token, job_id=state.id)
-        self.cards().named(self.place(), job_id=state.id, model=name)
+        with suppress(StorageError):
+            self.cards().keep(self.place(), card, token=token)
+            self.cards().began(token=token, job_id=state.id)
+            self.cards().named(self.place(), job_id=state.id, model=name)
         return card
 
     def rebuilt(self, state: JobState) -> ModelCard:

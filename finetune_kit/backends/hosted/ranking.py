@@ -59,14 +59,14 @@ def _walked(texts: Sequence[str], steps: Sequence[Step]) -> list[float]:
     for step in steps:
         for option, probability in step.options.items():
             if option != step.chosen:
-                _share(weights, texts, _led_to(texts, alive, before + option), reached * probability)
+                _share(weights, _led_to(texts, alive, before + option), reached * probability)
         reached *= step.options.get(step.chosen, 1.0)
         before += step.chosen
         alive = _led_to(texts, alive, before)
         if len(alive) < 2:
             break
     done = [place for place in alive if texts[place] == before.lstrip() or texts[place] == before]
-    _share(weights, texts, done or alive, reached)
+    _share(weights, done or alive, reached)
     return weights
 
 
@@ -80,7 +80,7 @@ def _led_to(texts: Sequence[str], alive: Sequence[int], path: str) -> list[int]:
     return [place for place in passed if len(texts[place]) == longest] or (list(alive) if not path.strip() else [])
 
 
-def _share(weights: list[float], texts: Sequence[str], places: Sequence[int], probability: float) -> None:  # noqa: ARG001
+def _share(weights: list[float], places: Sequence[int], probability: float) -> None:
     for place in places:
         weights[place] += probability / len(places)
 

@@ -62,7 +62,7 @@ def _opened(answers: Answers, call: Call) -> tuple[Ask, Any]:
 
 def _open(asker: Asker, ask: Ask) -> Any:
     streaming: dict[str, Any] = {"cast_to": object, "stream": True, "stream_cls": openai().Stream[object]}
-    arguments: dict[str, Any] = arguments_of(ask) | streaming
+    arguments: dict[str, Any] = arguments_of(ask, asker.client) | streaming
     try:
         return asker.client.post(**arguments)
     except Exception as error:

@@ -123,6 +123,17 @@ def test_a_deployment_has_the_card_of_the_model_that_answers_there() -> None:
         assert len(host.paths("GET")) == 1
 
 
+def test_a_model_is_called_where_the_home_folder_cannot_be_used(tmp_path: Path) -> None:
+    with simulated(tmp_path / "home") as (backend, host):
+        _, job = trained(backend, host)
+        blocked = tmp_path / "a file, not a folder"
+        blocked.write_text("", "utf-8")
+        hosts = tmp_path / "home" / "hosts.json"
+        with HostedBackend(host.api_key, host.base_url, hosts=hosts, home=blocked) as other:
+            assert other.card(job.fine_tuned_model or "").template == TEMPLATE
+            assert other.events(job.id)
+
+
 def test_no_secret_stands_in_the_ledger(tmp_path: Path) -> None:
     home = tmp_path / "home"
     with simulated(home) as (backend, host):

@@ -113,3 +113,19 @@ def test_any_series_of_looks_sees_each_event_once(
         seen += [one.id for one in backend.events("ftjob-1", after=seen[-1] if seen else None)]
     assert seen == log.ids[: len(seen)]
     assert len(seen) >= count
+
+
+def test_no_event_of_a_shuffled_page_is_missed() -> None:
+    listed = [event(number) for number in (3, 7, 1, 6, 2, 5, 4)]
+    with answering(lambda asked: Says({"data": listed} if asked.path.endswith("/events") else JOB)) as (backend, _):
+        assert [one.id for one in backend.events("ftjob-1")] == [f"ev-{number}" for number in range(1, 8)]
+        assert {"ev-5", "ev-6", "ev-7"} <= {one.id for one in backend.events("ftjob-1", after="ev-4")}
+
+
+def test_no_event_is_missed_where_the_hosts_clock_was_set_back() -> None:
+    listed = [event(1, second=100), event(2, second=101)]
+    with answering(lambda asked: Says({"data": listed[::-1]} if asked.path.endswith("/events") else JOB)) as both:
+        backend, _ = both
+        seen = [one.id for one in backend.events("ftjob-1")]
+        listed.append(event(3, second=5))
+        assert "ev-3" in [one.id for one in backend.events("ftjob-1", after=seen[-1])]

@@ -76,6 +76,14 @@ def test_a_file_is_read_fetched_and_deleted() -> None:
         assert host.paths("DELETE") == ["/files/file-1"]
 
 
+def test_a_page_of_html_is_no_file_and_no_proof_of_a_deletion() -> None:
+    page = Says(b"<html>Sign in", content_type="text/html")
+    with answering(page) as (backend, _):
+        for call in (backend.file_content, backend.delete_file):
+            with pytest.raises(errors.HostReplyError, match="HTML"):
+                call("file-1")
+
+
 def test_a_file_that_is_not_there_is_unknown() -> None:
     with answering(error(404, "No such File object: file-9")) as (backend, _):
         for call in (backend.file, backend.file_content, backend.delete_file):

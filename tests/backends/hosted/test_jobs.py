@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -161,6 +162,23 @@ def test_an_id_cannot_leave_its_place_in_the_path() -> None:
     with answering(Says(JOB)) as (backend, host):
         backend.job("../../files?x=1#y")
         assert host.asked[0].path == "/v1/fine_tuning/jobs/..%2F..%2Ffiles%3Fx%3D1%23y"
+
+
+def test_a_host_that_does_not_answer_is_left_when_patience_ends() -> None:
+    with answering(Says(JOB)) as (_, host):
+        gone = threading.Event()
+
+        def late(_: Asked) -> Says:
+            gone.wait(5)
+            return Says(JOB)
+
+        host.answer = late
+        with HostedBackend("sk-1234567890", host.url, timeout_seconds=0.05) as backend:
+            with pytest.raises(errors.HostUnavailableError, match="in time"):
+                backend.job("ftjob-1")
+            with pytest.raises(errors.UnclearOutcomeError, match="in time"):
+                backend.start(spec())
+        gone.set()
 
 
 def test_jobs_come_from_all_pages_the_newest_first_and_once() -> None:
