@@ -20,7 +20,7 @@ from finetune_kit._replacing import replacing
 from finetune_kit.backends import Backend, JobState
 from finetune_kit.backends.protocol import ChatMessages
 from finetune_kit.cards import ClassificationSettings, ModelCard
-from finetune_kit.errors import FormatError, JobNotFinishedError, ParameterError, StorageError
+from finetune_kit.errors import BackendError, FormatError, JobNotFinishedError, ParameterError, StorageError
 from finetune_kit.records import JsonValue
 from finetune_kit.templates import PromptTemplate
 
@@ -115,11 +115,12 @@ class Classification:
 _STORED = TypeAdapter(Classification)
 
 
-def measure(backend: Backend, state: JobState, card: ModelCard) -> Classification:
+def measure(backend: Backend, state: JobState, card: ModelCard, *, deployment: str | None = None) -> Classification:
     """Classify the job's validation file by its model, once: the answer is kept, since calls cost money.
 
     The rows are read back from the backend, each label is given its probability by `rank` or `rank_chat`, and the most
-    probable one is the prediction. `JobNotFinishedError` before there is a model.
+    probable one is the prediction. On Azure, a model answers only by the name of its `deployment`; what was measured
+    is in `job.results().classification` afterwards. `JobNotFinishedError` before there is a model.
     """
     settings = card.classification
     if settings is None or state.validation_file is None:
@@ -136,8 +137,14 @@ def measure(backend: Backend, state: JobState, card: ModelCard) -> Classificatio
     kept = None if path is None else _read(path)
     if kept is not None:
         return kept
+    if deployment is None and backend.profile.needs_deployment:
+        raise BackendError(
+            f"{state.fine_tuned_model} answers on {backend.profile.name!r} only when it is deployed, and has to answer "
+            "to be measured. Deploy it, and call finetune_kit.classification.measure(backend, job.state, job.card, "
+            "deployment=NAME): its numbers are kept, and in job.results().classification from then on."
+        )
     examples = _Examples.of(backend.file_content(state.validation_file), card.template)
-    found = _classified(backend, state.fine_tuned_model, examples, card, settings)
+    found = _classified(backend, deployment or state.fine_tuned_model, examples, card, settings)
     if path is not None:
         with suppress(StorageError):  # what was measured is worth more than that it is kept
             _write(path, found)

@@ -224,11 +224,10 @@ class HostProfile(FileRules):
             told = f"{model!r} does not exist on {self.name!r}: {stand_in!r} stands in for it."
         else:
             since = facts.training_ends or facts.shuts_down
-            told = (
-                f"{model!r} takes no training on {self.name!r} since {since}: {stand_in!r} stands in for it. "
-                f"Training costs {_price(self.models.get(stand_in))} for a million tokens; {model!r} cost "
-                f"{_price(facts)}."
-            )
+            told = f"{model!r} takes no training on {self.name!r} since {since}: {stand_in!r} stands in for it. "
+            now, then = _training_price(self.models.get(stand_in)), _training_price(facts)
+            cost = "What training costs is not on file" if now is None else f"Training costs {now} for a million tokens"
+            told += cost + ("." if then is None else f"; {model!r} cost {then}.")
         return f"{told} {self.alias_note}".strip()
 
     @property
@@ -259,7 +258,7 @@ class HostProfile(FileRules):
         )
 
 
-def _price(facts: ModelFacts | None) -> str:
-    """Of training, for a million tokens."""
+def _training_price(facts: ModelFacts | None) -> str | None:
+    """For a million tokens."""
     price = None if facts is None or facts.prices is None else facts.prices.training
-    return "a price that is not on file" if price is None else f"${price:,.2f}"
+    return None if price is None else f"${price:,.2f}"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from finetune_kit.backends.hosted.asked import Ask, path_of
 from finetune_kit.backends.hosted.asking import READ_SECONDS, Asker, JsonObject
@@ -20,6 +20,7 @@ from finetune_kit.errors import BackendError, HostReplyError, JobNotFoundError, 
 from finetune_kit.hosts import HostProfile
 from finetune_kit.records import JsonValue
 
+_T = TypeVar("_T")
 _CREATION_SECONDS = 120.0
 """An answer that takes longer is taken for lost, and the job looked for."""
 
@@ -120,7 +121,8 @@ class Jobs:
         if not self.asker.host.profile.has_events:
             self.get(job_id)
             return []
-        return events_behind(self.asker, self.ask(job_id, "events", what="has events that cannot be read"), after)
+        ask = self.ask(job_id, "events", what="has events that cannot be read")
+        return self._if_any(job_id, lambda: events_behind(self.asker, ask, after))
 
     def checkpoints(self, job_id: str) -> list[Checkpoint]:
         """A job's checkpoints, the oldest first."""
@@ -128,8 +130,16 @@ class Jobs:
             self.get(job_id)
             return []
         ask = self.ask(job_id, "checkpoints", what="has checkpoints that cannot be read")
-        found = [read_checkpoint(one) for one in everything(self.asker, ask)]
+        found = [read_checkpoint(one) for one in self._if_any(job_id, lambda: everything(self.asker, ask))]
         return sorted((one for one in found if one is not None), key=lambda one: (one.step, one.created_at))
+
+    def _if_any(self, job_id: str, read: Callable[[], list[_T]]) -> list[_T]:
+        """What is read, or nothing where the host has the job and does not know what else is asked for."""
+        try:
+            return read()
+        except JobNotFoundError:
+            self.get(job_id)
+            return []
 
     def tell(self, job_id: str, word: Literal["cancel", "pause", "resume"]) -> JobState:
         """Ask a job to change; the host says no to one that has ended, which is its state then."""

@@ -108,7 +108,8 @@ class Papers:
         """Found by its job at the host, filled in, and kept for the next time."""
         job = self._job_of(name, asked)
         state = read_job(job, self.profile)
-        token = state.metadata.get(TOKEN) or f"job:{state.id}"
+        place = self.place()
+        token = state.metadata.get(TOKEN) or f"job:{place.host}:{place.account}:{state.id}"
         kept = self._kept(lambda: self.cards().of_token(token)) or self.of_job(state.id) or self.rebuilt(state)
         decided = decided_hyperparameters(job)
         chosen = kept.hyperparameters.model_dump() | decided

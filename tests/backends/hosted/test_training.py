@@ -11,7 +11,8 @@ import pytest
 from finetune_kit import Dataset, FineTuneJob, Split
 from finetune_kit._clock import using
 from finetune_kit.backends.hosted import HostedBackend
-from finetune_kit.errors import ParameterError
+from finetune_kit.classification import measure
+from finetune_kit.errors import BackendError, ParameterError
 from finetune_kit.testing import HostSimulator
 from tests.hosts_of import November
 from tests.rows_of import PAIRS
@@ -118,3 +119,52 @@ def test_a_loss_weight_of_0_is_what_the_host_does(host: HostSimulator, backend: 
     job = SPLIT.train("gpt-4.1-mini", backend=backend, prompt_loss_weight=0).wait()
     assert "prompt_loss_weight" not in json.dumps(job_at(host))
     assert job.card.hyperparameters.prompt_loss_weight == 0
+
+
+@pytest.mark.parametrize(
+    ("simulated", "name", "model"),
+    [
+        ("nebius", "nebius", "any/8b"),
+        ("crusoe", "crusoe", "any/8b"),
+        ("litellm", "litellm", "gpt-4.1"),
+        ("generic", "generic", "any/8b"),
+        ("bare", "generic", "any/8b"),
+    ],
+)
+def test_every_host_trains_tells_and_answers(simulated: str, name: str, model: str) -> None:
+    with (
+        HostSimulator(host=simulated, models=[model]) as host,
+        HostedBackend(host.api_key, host.base_url, host=name) as backend,
+    ):
+        job = SPLIT.train(
+            model,
+            backend=backend,
+            suffix="shop",
+            compute_classification_metrics=True,
+            classification_positive_class="track",
+        ).wait()
+        assert job_at(host)["model"] == model
+        assert (job.card.template is None) == (name != "nebius"), "the card is that of this host's job"
+        found = job.results().classification
+        assert found is not None
+        assert found.accuracy == 1
+        events = job.events()
+        assert ("user's message" in events[0].message if events else True) == (name != "nebius")
+        assert list(job.follow()) == events
+        assert isinstance(job.checkpoints(), list)
+        assert job.model().complete("Where is parcel 3?") == "track"
+
+
+def test_at_azure_a_model_is_measured_under_the_name_of_its_deployment() -> None:
+    with HostSimulator(host="azure") as host, HostedBackend(host.api_key, host.base_url, host="azure") as backend:
+        job = SPLIT.train(
+            "gpt-4o", backend=backend, compute_classification_metrics=True, classification_positive_class="track"
+        ).wait()
+        results = job.results()
+        with pytest.raises(BackendError, match=r"only when it is deployed, .* deployment=NAME"):
+            _ = results.classification
+        assert job.state.fine_tuned_model is not None
+        host.deploy(job.state.fine_tuned_model, name="shop")
+        found = measure(backend, job.state, job.card, deployment="shop")
+        assert found.accuracy == 1
+        assert results.classification == found
