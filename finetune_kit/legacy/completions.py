@@ -104,7 +104,7 @@ def _card(backend: Backend, model: str) -> ModelCard | None:
 
 def _goes_on(backend: Backend, card: ModelCard) -> bool:
     """Whether the model takes a prompt as it is; else it is asked as a user asks."""
-    if card.template is not None:
+    if card.template is not None or card.kind == "completion":  # without one, another program trained it
         return True
     kinds = backend.profile.kinds_of(card.base)
     return card.name == card.base and (not kinds or "completion" in kinds)

@@ -12,7 +12,7 @@ from finetune_kit.legacy.error import InvalidRequestError, old_names
 from finetune_kit.legacy.replies import Reply, listed
 from finetune_kit.legacy.settings import Connection, Transport, connection
 from finetune_kit.legacy.shapes import event_reply, job_reply
-from finetune_kit.legacy.starting import all_jobs, attached, start
+from finetune_kit.legacy.starting import all_jobs, attached, events_of, start
 
 
 @old_names()
@@ -60,7 +60,7 @@ def _create(
 
 
 def _told(at: Connection, job: FineTuneJob) -> Reply:
-    return job_reply(at, job.state, job.events())
+    return job_reply(at, job.state, events_of(at, job))
 
 
 @old_names()
@@ -87,7 +87,8 @@ def _cancel(id: object, **call: Unpack[Transport]) -> Reply:  # noqa: A002 - its
 @old_names()
 def _list_events(id: object, **call: Unpack[Transport]) -> Reply:  # noqa: A002 - its name
     """What has happened to a job, the oldest first."""
-    return listed([event_reply(event) for event in attached(connection(call), id).events()])
+    at = connection(call)
+    return listed([event_reply(event) for event in events_of(at, attached(at, id))])
 
 
 def _stream_events(id: object, **call: Unpack[Transport]) -> Iterator[Reply]:  # noqa: A002 - its name

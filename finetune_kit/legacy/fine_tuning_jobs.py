@@ -12,7 +12,7 @@ from finetune_kit.legacy.error import InvalidRequestError, old_names
 from finetune_kit.legacy.replies import Reply, listed
 from finetune_kit.legacy.settings import Connection, Transport, assigned, connection
 from finetune_kit.legacy.shapes import hyperparameters, seconds
-from finetune_kit.legacy.starting import all_jobs, attached, start
+from finetune_kit.legacy.starting import all_jobs, attached, events_of, start
 
 _KNOWN = ("n_epochs", "batch_size", "learning_rate_multiplier")
 _PAGE = 20
@@ -105,7 +105,8 @@ def _list_events(
     **call: Unpack[Transport],
 ) -> Reply:
     """What has happened to a job, the newest first: a page of 20 unless told otherwise."""
-    events = attached(connection(call), id).events()
+    at = connection(call)
+    events = events_of(at, attached(at, id))
     page, more = _page([_event(event) for event in reversed(events)], limit, after)
     return listed(page, has_more=more)
 

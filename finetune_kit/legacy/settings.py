@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import TypedDict, cast
 
-from finetune_kit.backends import Backend, HostedBackend, connect
+from finetune_kit.backends import Backend, Event, HostedBackend, connect
 from finetune_kit.backends.connect import ENVIRONMENT_VARIABLE, host_behind
 from finetune_kit.legacy.error import InvalidAPIType, InvalidRequestError
 from finetune_kit.legacy.keys import key_of, looks_real
@@ -43,6 +43,8 @@ class Connection:
     backend: Backend
     files: dict[str, Reply] = field(default_factory=dict[str, Reply])
     """Files that were asked for, by id: once they are processed, they do not change."""
+    events: dict[str, dict[str, Event]] = field(default_factory=dict[str, dict[str, Event]])
+    """Those of each job so far, by their ids: a script that polls is not to read all of them each time."""
     sent: dict[str, SpooledFile] = field(default_factory=dict[str, SpooledFile])
     """Files that this process has sent, by id: not all hosts give them back."""
     asked: dict[str, dict[str, object]] = field(default_factory=dict[str, dict[str, object]])

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from finetune_kit import remembering
 from finetune_kit._retry import QUESTIONS
-from finetune_kit.backends import JobState
+from finetune_kit.backends import Event, JobState
 from finetune_kit.job import FineTuneJob
 from finetune_kit.legacy.replies import id_of
 from finetune_kit.legacy.settings import Connection
@@ -42,6 +42,14 @@ def attached(at: Connection, given: object) -> FineTuneJob:
     job = FineTuneJob.attach(id_of(given, "id"), at.backend)
     remembering.saw(at.backend, job.state)
     return job
+
+
+def events_of(at: Connection, job: FineTuneJob) -> list[Event]:
+    """The oldest first; only what is new is asked for."""
+    known = at.events.setdefault(job.id, {})
+    new = job.events(after=next(reversed(known), None))
+    known.update((event.id, event) for event in new)
+    return list(known.values())
 
 
 def all_jobs(at: Connection) -> list[JobState]:

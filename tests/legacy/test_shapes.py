@@ -6,13 +6,15 @@ import copy
 import json
 import pickle
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import finetune_kit.legacy as openai
-from finetune_kit import ModelClient
+from finetune_kit import ModelCard, ModelClient
+from finetune_kit.backends import Event, Generation, Sampling
 from finetune_kit.legacy.replies import Reply
 from finetune_kit.testing import MemoryBackend
 
@@ -267,3 +269,38 @@ def test_a_file_may_be_called_like_an_id() -> None:
     for suffix in ("a", "b"):
         assert openai.FineTune.create(training_file="file-1", suffix=suffix).training_files[0].id == "file-1"
     assert [file.filename for file in openai.File.list().data] == ["training.jsonl"]
+
+
+class Watched(MemoryBackend):
+    """Remembers from where on events were asked for, and what was sent to models without a template of ours."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str | None] = []
+        self.prompts: list[str] = []
+
+    def events(self, job_id: str, *, after: str | None = None) -> list[Event]:
+        self.asked.append(after)
+        return super().events(job_id, after=after)
+
+    def card(self, model: str) -> ModelCard:
+        return super().card(model).model_copy(update={"template": None})
+
+    def complete(self, model: str, prompts: Sequence[str], sampling: Sampling) -> list[Generation]:
+        self.prompts += prompts
+        return super().complete(model, prompts, sampling)
+
+
+def test_a_script_that_polls_reads_each_event_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = Watched()
+    monkeypatch.setattr(openai, "backend", backend)
+    job = ended(start())
+    assert backend.asked.count(None) == 1
+    assert [event.message for event in job.events] == [event.message for event in backend.events(job.id)]
+
+
+def test_a_model_of_which_no_template_is_known_gets_the_prompt_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = Watched()
+    monkeypatch.setattr(openai, "backend", backend)
+    openai.Completion.create(model=ended(start()).fine_tuned_model, prompt=QUESTION)
+    assert backend.prompts == [QUESTION]
