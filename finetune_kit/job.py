@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 
 from finetune_kit import remembering
 from finetune_kit._arguments import number
 from finetune_kit._retry import QUESTIONS
+from finetune_kit.archiving import MOST_PROMPTS, USUAL_BUDGET, Archive, Wanted, archive_job
 from finetune_kit.attaching import backend_of
 from finetune_kit.backends import Backend, Checkpoint, Event, JobState
 from finetune_kit.cards import ModelCard
@@ -275,6 +278,28 @@ class FineTuneJob:
         One that another unfinished job of this machine reads is kept.
         """
         return remembering.delete_files(self._backend, self.refresh().state)
+
+    def archive(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        training: str | os.PathLike[str] | None = None,
+        validation: str | os.PathLike[str] | None = None,
+        yardstick: int = MOST_PROMPTS,
+        budget: float | None = USUAL_BUDGET,
+    ) -> Archive:
+        """Bring home everything that the host still has of the job, with the sha256 of each file in `manifest.json`.
+
+        What is not in it stands there with the reason. A second call fetches only what is missing or damaged. Where the
+        host has a training or validation file no longer, the one that you name is taken instead.
+
+        The model, while it answers, is asked for its answers to the validation prompts, at most `yardstick` of them,
+        evenly spread; a model on another host is measured by them. That is one short call for each, some cents in all;
+        the log tells the number and the price before. Where the price is over `budget`, in US dollars, or is not known,
+        nothing is asked and the manifest says so; `budget=None` asks all the same, `yardstick=0` never.
+        """
+        wanted = Wanted.of(training=training, validation=validation, yardstick=yardstick, budget=budget)
+        return archive_job(self._backend, self.id, Path(folder), wanted)
 
     @property
     def card(self) -> ModelCard:

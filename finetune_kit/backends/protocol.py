@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 from uuid import uuid4
 
@@ -169,6 +169,19 @@ class Generation:
     finish_reason: Literal["stop", "length"]
     prompt_tokens: int
     completion_tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobDetails:
+    """All that a backend has of a job besides its state."""
+
+    state: JobState
+    card: ModelCard
+    """With the method and the values that were taken; without a name where no model came of it."""
+    suffix: str | None = None
+    seed: int | None = None
+    told: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
+    """The job as the host tells it, with fields of its own."""
 
 
 class Backend(Protocol):
@@ -346,4 +359,22 @@ class TellsTime(Protocol):
 
     def host_time(self) -> datetime | None:
         """What the host's clock shows now, after the answers it gave so far; None where they did not tell."""
+        ...
+
+
+@runtime_checkable
+class DetailsJobs(Protocol):
+    """What a backend may offer besides: everything about a job in one answer, for whoever keeps it elsewhere."""
+
+    def job_details(self, job_id: str) -> JobDetails:
+        """A job now with its card, or `JobNotFoundError`; nothing is remembered of it."""
+        ...
+
+
+@runtime_checkable
+class TellsShutdowns(Protocol):
+    """What a backend may offer besides: until when its models answer, by the host's own list."""
+
+    def shutdown_dates(self) -> Mapping[str, date | None]:
+        """The first day on which each listed model does not answer any more; None where the host names no day."""
         ...

@@ -8,13 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
+from finetune_kit._marks import found_template, misfit, taken_off
 from finetune_kit._retry import QUESTIONS
 from finetune_kit.backends import Backend
 from finetune_kit.dataset import Dataset
 from finetune_kit.errors import AccessError, RequestRefusedError, UnknownFileError
 from finetune_kit.legacy.error import InvalidRequestError
 from finetune_kit.legacy.files import read_content
-from finetune_kit.legacy.marks import found_template, misfit, taken_off
 from finetune_kit.legacy.replies import id_of
 from finetune_kit.legacy.settings import Connection
 from finetune_kit.sides import Side, Sides

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date, datetime
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, Self
@@ -19,8 +19,9 @@ from finetune_kit.backends.hosted.files import Files
 from finetune_kit.backends.hosted.jobs import Jobs
 from finetune_kit.backends.hosted.names import resolve
 from finetune_kit.backends.hosted.notes import with_note
-from finetune_kit.backends.hosted.objects import read_job
+from finetune_kit.backends.hosted.objects import read_job, seed_of, suffix_of
 from finetune_kit.backends.hosted.papers import Papers
+from finetune_kit.backends.hosted.preflight import shutdown_dates
 from finetune_kit.backends.hosted.ranking import MOST_TOKENS, ranked
 from finetune_kit.backends.hosted.streams import streamed
 from finetune_kit.backends.protocol import (
@@ -29,6 +30,7 @@ from finetune_kit.backends.protocol import (
     Event,
     FileState,
     Generation,
+    JobDetails,
     JobPage,
     JobSpec,
     JobState,
@@ -220,6 +222,21 @@ class HostedBackend:
         for state in page.jobs:
             self._connection.habits.saw(state)
         return page
+
+    def job_details(self, job_id: str) -> JobDetails:
+        """A job with its card and all that the host tells of it, asked once; nothing is remembered of it."""
+        job = self._jobs.get(job_id)
+        return JobDetails(
+            state=read_job(job, self.profile),
+            card=self._papers.of_told(job),
+            suffix=suffix_of(job),
+            seed=seed_of(job),
+            told=job,
+        )
+
+    def shutdown_dates(self) -> Mapping[str, date | None]:
+        """Until when the host's models answer, by its own list; nothing where that tells no days."""
+        return shutdown_dates(self._asker)
 
     def events(self, job_id: str, *, after: str | None = None) -> list[Event]:
         """A job's events, the oldest first; the first one says which model stands in for the one asked for."""

@@ -15,7 +15,7 @@ from finetune_kit.backends.hosted.calls import Call
 from finetune_kit.backends.hosted.creation import TEMPLATE, TOKEN
 from finetune_kit.backends.hosted.jobs import Jobs
 from finetune_kit.backends.hosted.names import base_of, final_model, resolve
-from finetune_kit.backends.hosted.objects import decided_hyperparameters, read_job
+from finetune_kit.backends.hosted.objects import decided_hyperparameters, method_of, read_job
 from finetune_kit.backends.hosted.objects.values import Members, items, members, text
 from finetune_kit.backends.protocol import ChatMessages, JobSpec, JobState, Sampling
 from finetune_kit.cards import DataFingerprint, Hyperparameters, ModelCard
@@ -94,39 +94,48 @@ class Papers:
 
     def of_base(self, resolved: Resolved) -> ModelCard:
         """The card of a base model."""
-        facts = self.profile.models.get(resolved.model)
-        kind: Kind = "completion" if facts is not None and facts.kinds == ("completion",) else "chat"
         return ModelCard(
             name=resolved.model,
             base=resolved.model,
             requested_model=resolved.requested,
             backend=self.profile.name,
-            kind=kind,
+            kind=self._learns(resolved.model),
         )
+
+    def _learns(self, base: str) -> Kind:
+        """What a base model learns from, where nobody says what it has learned from."""
+        return "completion" if self.profile.kinds_of(base) == ("completion",) else "chat"
 
     def _completed(self, name: str, asked: str) -> ModelCard:
         """Found by its job at the host, filled in, and kept for the next time."""
         job = self._job_of(name, asked)
-        state = read_job(job, self.profile)
+        token, card = self._filled(job, read_job(job, self.profile))
+        card = card.model_copy(update={"name": name})
+        with suppress(StorageError):
+            self.cards().keep(self.place(), card, token=token)
+            self.cards().began(token=token, job_id=card.job_id)
+            self.cards().named(self.place(), job_id=card.job_id, model=name)
+        return card
+
+    def of_told(self, job: JsonObject) -> ModelCard:
+        """The card of a job's model, or of the one that would have come of it; nothing is kept."""
+        return self._filled(job, read_job(job, self.profile))[1]
+
+    def _filled(self, job: JsonObject, state: JobState) -> tuple[str, ModelCard]:
+        """What is known of a job here or by its metadata, filled in with what the host tells."""
         place = self.place()
         token = state.metadata.get(TOKEN) or f"job:{place.host}:{place.account}:{state.id}"
         kept = self._kept(lambda: self.cards().of_token(token)) or self.of_job(state.id) or self.rebuilt(state)
-        decided = decided_hyperparameters(job)
-        chosen = kept.hyperparameters.model_dump() | decided
-        card = kept.model_copy(
-            update={
-                "name": name,
-                "job_id": state.id,
-                "created_at": state.finished_at or state.created_at,
-                "backend": self.profile.name,
-                "hyperparameters": Hyperparameters.model_validate(chosen),
-            }
-        )
-        with suppress(StorageError):
-            self.cards().keep(self.place(), card, token=token)
-            self.cards().began(token=token, job_id=state.id)
-            self.cards().named(self.place(), job_id=state.id, model=name)
-        return card
+        chosen = kept.hyperparameters.model_dump() | decided_hyperparameters(job)
+        update = {
+            "name": state.fine_tuned_model or "",
+            "job_id": state.id,
+            "created_at": state.finished_at or state.created_at,
+            "backend": self.profile.name,
+            "method": method_of(job) or kept.method,
+            "hyperparameters": Hyperparameters.model_validate(chosen),
+        }
+        return token, kept.model_copy(update=update)
 
     def rebuilt(self, state: JobState) -> ModelCard:
         """From the job's metadata, where another machine has put the template; else what its base suggests."""
@@ -145,7 +154,7 @@ class Papers:
             base=base,
             requested_model=text(told.get("requested")) or base,
             backend=self.profile.name,
-            kind=_kind(kind),
+            kind=_kind(kind) or self._learns(base),
             template=known,
             labels=tuple(label for label in items(told.get("labels")) if isinstance(label, str)),
         )
@@ -180,6 +189,5 @@ def _told(line: str) -> Members:
         return {}
 
 
-def _kind(word: str | None) -> Kind:
-    known = get_args(Kind)
-    return cast("Kind", word) if word in known else "chat"
+def _kind(word: str | None) -> Kind | None:
+    return cast("Kind", word) if word in get_args(Kind) else None

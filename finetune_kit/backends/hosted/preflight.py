@@ -41,6 +41,13 @@ def check_before_start(asker: Asker, model: Resolved) -> None:
         _check_limits(asker, model)
 
 
+def shutdown_dates(asker: Asker) -> dict[str, date | None]:
+    """The host's own word for when its models stop to answer, for those that it lists; nothing where it lists none."""
+    listed = _listed(asker) or []
+    named = ((text(one.get("id")), one) for one in listed if "shutdown_date" in one)
+    return {name: _day(one.get("shutdown_date")) for name, one in named if name is not None}
+
+
 def _listed(asker: Asker) -> list[Members] | None:
     ask = Ask(path="/models", what="the host's models cannot be listed", timeout_seconds=READ_SECONDS)
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast, get_args
+
 from finetune_kit._clock import clock
 from finetune_kit.backends.hosted.objects.values import (
     UNKNOWN_MOMENT,
@@ -18,7 +20,7 @@ from finetune_kit.backends.hosted.objects.values import (
 from finetune_kit.backends.hosted.texts import told
 from finetune_kit.backends.protocol import TERMINAL, JobFault, JobState
 from finetune_kit.cards import Hyperparameters
-from finetune_kit.hosts import HostProfile
+from finetune_kit.hosts import HostProfile, Method
 from finetune_kit.records import JsonValue
 
 UNTOLD_STATUS = "unknown"
@@ -70,6 +72,17 @@ def decided_hyperparameters(value: JsonValue) -> dict[str, float]:
             if value_of is not None and (value_of > 0 or (key == "prompt_loss_weight" and value_of == 0)):
                 found[key] = value_of
     return found
+
+
+def method_of(value: JsonValue) -> Method | None:
+    """How it trains, where the host tells in a word of ours."""
+    word = text(members(members(value).get("method")).get("type"))
+    return cast("Method", word) if word in get_args(Method) else None
+
+
+def seed_of(value: JsonValue) -> int | None:
+    """The seed that it trains with, where the host tells."""
+    return count(members(value).get("seed"))
 
 
 def status_of(job: Members, profile: HostProfile) -> str:

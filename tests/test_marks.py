@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finetune_kit import CompletionExample, Dataset, PromptTemplate
+from finetune_kit._marks import found_template, misfit, taken_off
 from finetune_kit.formats import rendered_lines
-from finetune_kit.legacy.marks import found_template, misfit, taken_off
 from finetune_kit.rows import Rows
 
 QUESTIONS = ("Where is my parcel?", "Can I pay cash", "几点开门?", "A table for two", "有停车场吗", "Lost card")

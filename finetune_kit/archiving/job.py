@@ -1,0 +1,241 @@
+"""One job, brought home: everything the host still has of it, in a folder with a manifest."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from finetune_kit._arguments import number, whole_number
+from finetune_kit._quoting import counted
+from finetune_kit.archiving.answers import MOST_PROMPTS, Questions, answers_of
+from finetune_kit.archiving.archive import Archive, state_of
+from finetune_kit.archiving.data import read_data
+from finetune_kit.archiving.inquiry import Inquiry
+from finetune_kit.archiving.manifest import Why
+from finetune_kit.archiving.parts import Content, Found, Part, look_up, parts_of
+from finetune_kit.archiving.writing import Writing
+from finetune_kit.backends import Backend
+from finetune_kit.errors import (
+    AccessError,
+    BackendError,
+    DataError,
+    JobNotFoundError,
+    ModelClosedError,
+    ParameterError,
+    UnknownFileError,
+    UnknownModelError,
+)
+from finetune_kit.remembering import place_of
+
+USUAL_BUDGET = 1.0
+"""US dollars for the answers of one model."""
+
+_SUFFIXES = frozenset({".jsonl", ".json", ".csv", ".tsv", ".xlsx", ".txt"})
+_GONE = (UnknownFileError, UnknownModelError, JobNotFoundError, ModelClosedError)
+_WEIGHTS = "hosts with this API hand out no weights: train anew from the data, by migrate()"
+
+_log = logging.getLogger("finetune_kit")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a caller wants besides what the host has of a job itself."""
+
+    training: Path | None = None
+    """Takes the place of a training file that the host has no longer."""
+    validation: Path | None = None
+    yardstick: int = MOST_PROMPTS
+    budget: float | None = USUAL_BUDGET
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        training: str | os.PathLike[str] | None = None,
+        validation: str | os.PathLike[str] | None = None,
+        yardstick: object = MOST_PROMPTS,
+        budget: object = USUAL_BUDGET,
+    ) -> Wanted:
+        """The arguments as a caller passed them, checked."""
+        return cls(
+            training=_local("training", training),
+            validation=_local("validation", validation),
+            yardstick=whole_number("yardstick", yardstick, 0),
+            budget=None if budget is None else number("budget", budget, 0, math.inf),
+        )
+
+
+@dataclass(slots=True)
+class Purse:
+    """What may be spent on the answers of many models together; None for no limit."""
+
+    left: float | None
+    spent: float = field(default=0.0)
+
+    def pay(self, price: float | None) -> str:
+        """Take so much; or else why it cannot be taken."""
+        if self.left is not None:
+            if price is None:
+                return "what the model costs is not on file. Pass budget=None to ask it all the same"
+            if price > self.left:
+                return f"it would cost about ${price:,.4f}, and ${self.left:,.4f} of the budget is left. Raise budget="
+            self.left -= price
+        self.spent += price or 0.0
+        return ""
+
+
+def archive_job(
+    backend: Backend,
+    job_id: str,
+    folder: Path,
+    wanted: Wanted,
+    *,
+    purse: Purse | None = None,
+    host: Inquiry | None = None,
+    known: dict[str, Path] | None = None,
+) -> Archive:
+    """Bring a job home; `FineTuneJob.archive` is its public name."""
+    place = place_of(backend)
+    address = "" if place is None else place.address
+    kept = Writing(folder, host=backend.profile.name, address=address, job_id=job_id)
+    host = host or Inquiry(backend)
+    if not (kept.settled and _answered(kept, wanted)):
+        found = host.ask(lambda: look_up(backend, job_id))
+        kept.saw(found.state, model=found.model)
+        _fetch_all(kept, found, host, {} if known is None else known)
+        _local_files(kept, wanted)
+        _yardstick(kept, found, host, wanted, purse or Purse(wanted.budget))
+        archive = kept.write()
+        _log.info("%s", str(archive).partition("\n")[0])
+        return archive
+    return Archive.read(folder)
+
+
+def _fetch_all(kept: Writing, found: Found, host: Inquiry, known: dict[str, Path]) -> None:
+    state, job_id = found.state, found.state.id
+    parts = list(parts_of(host.backend, found))
+    final = kept.before is not None and kept.before.ended
+    for part in parts:
+        if kept.has(part.name) is None or not (part.lasting or final):
+            _fetch(kept, part, host, known)
+    there = {part.name for part in parts}
+    if "training" not in there:
+        kept.leave_out("training", "gone", f"the host does not tell which file {job_id} was trained on")
+    if "validation" not in there:
+        kept.leave_out("validation", "none", f"{job_id} had no validation file")
+    why: Why = "none" if state.finished else "later"
+    if "results-1" not in there:
+        kept.leave_out("results", why, f"{job_id} is {state.status!r} and has no result files")
+    if "card" not in there:
+        kept.leave_out("card", why, f"{job_id} is {state.status!r} and has no model")
+    kept.leave_out("weights", "none", _WEIGHTS)
+
+
+def _fetch(kept: Writing, part: Part, host: Inquiry, known: dict[str, Path]) -> None:
+    try:
+        got = _fetched_before(part, known) or host.ask(part.fetch, requests=part.requests)
+    except _GONE as error:
+        kept.leave_out(part.name, "gone", str(error), source_id=part.source_id)
+    except (BackendError, ValueError, RecursionError) as error:
+        reason = str(error) if isinstance(error, BackendError) else f"it cannot be written as JSON: {error}"
+        kept.leave_out(
+            part.name, "gone" if isinstance(error, AccessError) else "failed", reason, source_id=part.source_id
+        )
+    else:
+        kept.keep(part.name, part.filename, got.content, source_id=part.source_id, source_name=got.source_name)
+        if part.lasting:
+            known.setdefault(part.source_id, kept.folder / part.filename)
+
+
+def _fetched_before(part: Part, known: dict[str, Path]) -> Content | None:
+    """A file that another job was trained on as well, from that one's archive."""
+    path = known.get(part.source_id) if part.lasting else None
+    if path is None:
+        return None
+    other = Archive.read(path.parent)
+    file = next((one for one in other.files if one.name == path.name), None)
+    if file is None or state_of(path.parent, file) is not None:
+        return None
+    return Content(path.read_bytes(), file.source_name)
+
+
+def _local_files(kept: Writing, wanted: Wanted) -> None:
+    """Files of the caller's in place of those that the host has no longer, or never had."""
+    for part, path in (("training", wanted.training), ("validation", wanted.validation)):
+        if path is None or kept.has(part) is not None:
+            continue
+        suffix = path.suffix.lower()
+        name = f"{part}{suffix if suffix in _SUFFIXES else '.jsonl'}"
+        kept.keep(part, name, _content(path, part), source_name=path.name, origin="local file")
+
+
+def _yardstick(kept: Writing, found: Found, host: Inquiry, wanted: Wanted, purse: Purse) -> None:
+    """The answers of the model to the validation prompts, while it still gives some."""
+    if kept.has("answers") is not None:
+        return
+    model = found.state.fine_tuned_model
+    if model is None:
+        why: Why = "none" if found.state.finished else "later"
+        kept.leave_out("answers", why, f"{found.state.id} is {found.state.status!r} and has no model to ask")
+    elif not wanted.yardstick:
+        kept.leave_out("answers", "left out", "yardstick=0: the model was not asked for any")
+    elif kept.has("validation") is None:
+        kept.leave_out("answers", "left out", "there are no validation prompts to ask. Pass a file as validation=")
+    else:
+        _ask(kept, model, host, found.model, purse=purse, most=wanted.yardstick)
+
+
+def _ask(kept: Writing, model: str, host: Inquiry, base: str, *, purse: Purse, most: int) -> None:
+    archive = kept.write()
+    try:
+        data = read_data(archive.path("training"), archive.path("validation"), archive.card)
+        if data.validation is None:
+            return
+        asked = Questions.of(data.validation.rows, most)
+    except DataError as error:
+        kept.leave_out("answers", "left out", f"the validation file holds no prompts that can be read: {error}")
+        return
+    if not asked.asked:
+        kept.leave_out("answers", "left out", "no validation example has an answer in words: they are tool calls")
+        return
+    price = asked.price(host.backend, base)
+    refused = purse.pay(price)
+    if refused:
+        kept.leave_out("answers", "left out", f"{counted(len(asked.asked), 'prompt')}: {refused}")
+        return
+    costs = "at a price that is not on file" if price is None else f"for about ${price:,.4f}"
+    _log.info("Asking %s %s, %s.", model, counted(len(asked.asked), "validation prompt"), costs)
+    try:
+        answers = host.ask(lambda: answers_of(host.backend, model, asked, data.template))
+    except _GONE as error:
+        kept.leave_out("answers", "gone", str(error))
+    except BackendError as error:
+        kept.leave_out("answers", "failed", str(error))
+    else:
+        content = answers.model_dump_json(indent=2).encode() + b"\n"
+        kept.keep("answers", "answers.json", content, source_id=model, origin="made here")
+
+
+def _answered(kept: Writing, wanted: Wanted) -> bool:
+    """Whether nothing else could be asked of the model now."""
+    missing = kept.missing("answers")
+    return missing is None or missing.why != "left out" or not wanted.yardstick
+
+
+def _local(parameter: str, path: str | os.PathLike[str] | None) -> Path | None:
+    if path is None:
+        return None
+    found = Path(path).expanduser()
+    if not found.is_file():
+        raise ParameterError(f"{parameter}={os.fsdecode(path)!r}: there is no such file.", parameter=parameter)
+    return found
+
+
+def _content(path: Path, part: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ParameterError(f"{part}={str(path)!r} cannot be read: {error.strerror}.", parameter=part) from error

@@ -1,0 +1,130 @@
+"""The manifest of an archive: every file with its hash, and everything that is not in it with the reason."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+
+from finetune_kit._home import writing
+from finetune_kit._replacing import replacing
+from finetune_kit.backends.protocol import TERMINAL
+from finetune_kit.errors import FormatError, SourceNotFoundError
+
+NAME = "manifest.json"
+SCHEMA_VERSION = 1
+
+Why: TypeAlias = Literal["none", "left out", "later", "gone", "failed"]
+"""`none`: there never was one. `left out`: the caller's wish. `later`: the job has not ended. `gone`: the host does not
+have it any more. `failed`: it could not be had this time; the same call may have it later."""
+
+_PLAIN_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*(?:\.[a-z0-9]+)*")
+
+
+class ArchivedFile(BaseModel):
+    """One file of an archive."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    part: str
+    """What of the job it is, such as `training`."""
+    name: str
+    """In the folder; chosen here, never by the host."""
+    size_bytes: int
+    sha256: str
+    source_id: str = ""
+    """The host's id of a stored file."""
+    source_name: str = ""
+    """What the host calls it; to be read, not to be used as a path."""
+    origin: Literal["host", "local file", "made here"] = "host"
+    fetched_at: datetime
+
+    @field_validator("name")
+    @classmethod
+    def _stays_inside(cls, name: str) -> str:
+        if _PLAIN_NAME.fullmatch(name) is None:
+            raise ValueError(f"{name[:60]!r} is no plain file name; such a manifest was not written here")
+        return name
+
+
+class NotArchived(BaseModel):
+    """Something that is not in the archive."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    part: str
+    why: Why
+    reason: str
+    """In a sentence."""
+    source_id: str = ""
+
+
+class Manifest(BaseModel):
+    """What is in an archive and what is not."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    schema_version: int = SCHEMA_VERSION
+    host: str
+    address: str = ""
+    """Where the host answered."""
+    job_id: str
+    status: str
+    """Of the job, when it was last asked."""
+    model: str
+    """What was trained."""
+    fine_tuned_model: str | None = None
+    archived_at: datetime
+    """When it was last written."""
+    library: str
+    """The version that wrote it."""
+    files: tuple[ArchivedFile, ...] = ()
+    not_archived: tuple[NotArchived, ...] = ()
+
+    @property
+    def whole(self) -> bool:
+        """Whether all that the host ever had of the job is in it."""
+        return not any(one.why in {"later", "gone", "failed"} for one in self.not_archived)
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come of the job."""
+        return self.status in TERMINAL
+
+    def file(self, part: str) -> ArchivedFile | None:
+        """The file of a part, if it is there."""
+        return next((file for file in self.files if file.part == part), None)
+
+    def write(self, folder: Path) -> None:
+        """Put it into the folder, whole or not at all."""
+        path = folder / NAME
+        with writing(path), replacing(str(path)) as file:
+            file.write(self.model_dump_json(indent=2).encode() + b"\n")
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest in a folder; `SourceNotFoundError` where there is none, `FormatError` where it cannot be trusted."""
+    path = folder / NAME
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise SourceNotFoundError(
+            f"{path} cannot be read ({error.strerror}): {folder} is no archive. job.archive(folder) makes one.",
+            path=path,
+        ) from error
+    try:
+        manifest = Manifest.model_validate_json(content)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(map(str, fault["loc"])) or "the file"
+        raise FormatError(f"{path} is damaged: {where}: {fault['msg']}. Archive the job anew.", path=path) from error
+    if manifest.schema_version > SCHEMA_VERSION:
+        raise FormatError(
+            f"{path} has schema version {manifest.schema_version}, and this version of finetune_kit reads up to "
+            f"{SCHEMA_VERSION}. Install a newer one.",
+            path=path,
+        )
+    return manifest
