@@ -17,6 +17,7 @@ from finetune_kit._version import __version__
 
 if TYPE_CHECKING:
     from finetune_kit import errors
+    from finetune_kit.archiving import Archive, archive_all
     from finetune_kit.backends import Backend, HostedBackend, LocalBackend, connect
     from finetune_kit.cards import ModelCard
     from finetune_kit.changes import ChangeLog
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from finetune_kit.history import jobs
     from finetune_kit.hosts import models
     from finetune_kit.job import FineTuneJob
+    from finetune_kit.migrating import Migration
+    from finetune_kit.moving import migrate
     from finetune_kit.records import ChatExample, CompletionExample, Message, PreferenceExample
     from finetune_kit.results import Results
     from finetune_kit.splitters import Splitter
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from finetune_kit.writing import WrittenFile
 
 __all__ = [
+    "Archive",
     "Backend",
     "ChangeLog",
     "ChatExample",
@@ -53,6 +57,7 @@ __all__ = [
     "Label",
     "LocalBackend",
     "Message",
+    "Migration",
     "ModelCard",
     "ModelClient",
     "PreferenceExample",
@@ -65,18 +70,21 @@ __all__ = [
     "Validator",
     "WrittenFile",
     "__version__",
+    "archive_all",
     "connect",
     "errors",
     "evaluate",
     "follow",
     "follow_async",
     "jobs",
+    "migrate",
     "models",
     "row_fix",
     "row_validator",
 ]
 
 _MODULE_OF = {
+    "Archive": "archiving",
     "Backend": "backends",
     "ChangeLog": "changes",
     "ChatExample": "records",
@@ -92,6 +100,7 @@ _MODULE_OF = {
     "Label": "client",
     "LocalBackend": "backends",
     "Message": "records",
+    "Migration": "migrating",
     "ModelCard": "cards",
     "ModelClient": "client",
     "PreferenceExample": "records",
@@ -103,12 +112,14 @@ _MODULE_OF = {
     "Splitter": "splitters",
     "Validator": "validators",
     "WrittenFile": "writing",
+    "archive_all": "archiving",
     "connect": "backends",
     "errors": "errors",
     "evaluate": "evaluation",
     "follow": "together",
     "follow_async": "together",
     "jobs": "history",
+    "migrate": "moving",
     "models": "hosts",
     "row_fix": "fixes",
     "row_validator": "validators",

@@ -473,7 +473,7 @@ class Split:
             metadata=metadata,
             budget=budget,
         )
-        return train(self._sides, wanted, backend=backend)
+        return FineTuneJob(*train(self._sides, wanted, backend=backend))
 
 
 def _sides_of(split: Split) -> EarlierSides:

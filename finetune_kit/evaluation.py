@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from finetune_kit._intervals import share_interval
 from finetune_kit.client import ModelClient
 from finetune_kit.errors import ParameterError
 from finetune_kit.records import CompletionExample, Example
-
-_CONFIDENCE_Z = 1.959964  # two-sided 95 %
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +54,7 @@ class Evaluation:
     @property
     def interval(self) -> tuple[float, float]:
         """Where the accuracy on many more such examples lies, with 95 % confidence (Wilson's score interval)."""
-        n, p, z = self.rows, self.accuracy, _CONFIDENCE_Z
-        middle = (p + z * z / (2 * n)) / (1 + z * z / n)
-        reach = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-        return max(0.0, middle - reach), min(1.0, middle + reach)
+        return share_interval(self.correct, self.rows)
 
     def __repr__(self) -> str:
         low, high = self.interval

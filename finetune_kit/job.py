@@ -9,8 +9,9 @@ from pathlib import Path
 
 from finetune_kit import remembering
 from finetune_kit._arguments import number
+from finetune_kit._home import home_folder
 from finetune_kit._retry import QUESTIONS
-from finetune_kit.archiving import MOST_PROMPTS, USUAL_BUDGET, Archive, Wanted, archive_job
+from finetune_kit.archiving import MOST_PROMPTS, USUAL_BUDGET, Archive, Wanted, archive_job, folder_name
 from finetune_kit.attaching import backend_of
 from finetune_kit.backends import Backend, Checkpoint, Event, JobState
 from finetune_kit.cards import ModelCard
@@ -38,6 +39,7 @@ from finetune_kit.following import (
     steps,
 )
 from finetune_kit.keeping import keep, keeps
+from finetune_kit.migrating import Given, Migration, move
 from finetune_kit.outcome import best_checkpoint_of, model_of, results_of
 from finetune_kit.results import Results
 from finetune_kit.webhooks import Headers, read_webhook
@@ -300,6 +302,49 @@ class FineTuneJob:
         """
         wanted = Wanted.of(training=training, validation=validation, yardstick=yardstick, budget=budget)
         return archive_job(self._backend, self.id, Path(folder), wanted)
+
+    def migrate(
+        self,
+        *,
+        to: Backend,
+        model: str | None = None,
+        folder: str | os.PathLike[str] | None = None,
+        training: str | os.PathLike[str] | None = None,
+        validation: str | os.PathLike[str] | None = None,
+        yardstick: int = MOST_PROMPTS,
+        n_epochs: int | None = None,
+        batch_size: int | None = None,
+        learning_rate_multiplier: float | None = None,
+        prompt_loss_weight: float | None = None,
+        beta: float | None = None,
+        suffix: str | None = None,
+        seed: int | None = None,
+        budget: float | None = None,
+    ) -> Migration[FineTuneJob]:
+        """Bring the job home, as `archive` does, and train its data elsewhere, as `finetune_kit.migrate` does.
+
+        It is brought into `folder`, by default one under the home folder. `training`, `validation` and `yardstick` are
+        those of `archive`; `budget` is for the new training, as in `train`. The same call again finds the job that the
+        first has started.
+
+        >>> migration = job.migrate(to=LocalBackend())  # doctest: +SKIP
+        >>> migration.job.wait()  # doctest: +SKIP
+        >>> print(migration.compare())  # doctest: +SKIP
+        """
+        given = Given(
+            model=model,
+            n_epochs=n_epochs,
+            batch_size=batch_size,
+            learning_rate_multiplier=learning_rate_multiplier,
+            prompt_loss_weight=prompt_loss_weight,
+            beta=beta,
+            suffix=suffix,
+            seed=seed,
+            budget=budget,
+        )
+        usual = home_folder() / "archives" / self._backend.profile.name / folder_name(self.id)
+        archive = self.archive(folder or usual, training=training, validation=validation, yardstick=yardstick)
+        return move(archive, to, given, make=FineTuneJob)
 
     @property
     def card(self) -> ModelCard:

@@ -23,7 +23,7 @@ from finetune_kit._limits import (
     checked_seed,
     checked_suffix,
 )
-from finetune_kit.backends import Backend, connect
+from finetune_kit.backends import Backend, JobState, connect
 from finetune_kit.cards import ClassificationSettings, Hyperparameters, ModelCard
 from finetune_kit.changes import counts_of
 from finetune_kit.costs import CostEstimate, check_budget, checked_budget, estimate_cost
@@ -31,7 +31,6 @@ from finetune_kit.counts import How
 from finetune_kit.errors import FileTooLargeError, ParameterError, ShutdownWarning
 from finetune_kit.formats import rendered_lines
 from finetune_kit.hosts import HostProfile, Method, check_dates
-from finetune_kit.job import FineTuneJob
 from finetune_kit.labels import closed_labels
 from finetune_kit.launching import Order, launch
 from finetune_kit.metering import Meter, meter
@@ -67,8 +66,8 @@ class Wanted:
     budget: object = None
 
 
-def train(sides: Sides, wanted: Wanted, *, backend: Backend | None) -> FineTuneJob:
-    """Check the data, start a fine-tuning job and return without waiting for it; `Split.train` is its public name."""
+def train(sides: Sides, wanted: Wanted, *, backend: Backend | None) -> tuple[JobState, Backend]:
+    """Check the data, start a job and return it, and where it is, without waiting; `Split.train` is its public name."""
     place = connect(backend)
     profile = place.profile
     resolved = place.resolve(string("model", wanted.model))
@@ -128,9 +127,9 @@ def train(sides: Sides, wanted: Wanted, *, backend: Backend | None) -> FineTuneJ
             metadata=metadata,
             reuse_files=reuse_files,
         )
-        job = FineTuneJob(launch(order, place), place)
-    _log.info("%s is %s on %r.", job.id, job.state.status, place)
-    return job
+        job = launch(order, place)
+    _log.info("%s is %s on %r.", job.id, job.status, place)
+    return job, place
 
 
 def _hyperparameters(profile: HostProfile, method: Method, wanted: Wanted) -> Hyperparameters:

@@ -17,6 +17,7 @@ PACKAGE = Path(finetune_kit.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 PUBLIC = [
+    "Archive",
     "Backend",
     "ChangeLog",
     "ChatExample",
@@ -32,6 +33,7 @@ PUBLIC = [
     "Label",
     "LocalBackend",
     "Message",
+    "Migration",
     "ModelCard",
     "ModelClient",
     "PreferenceExample",
@@ -44,12 +46,14 @@ PUBLIC = [
     "Validator",
     "WrittenFile",
     "__version__",
+    "archive_all",
     "connect",
     "errors",
     "evaluate",
     "follow",
     "follow_async",
     "jobs",
+    "migrate",
     "models",
     "row_fix",
     "row_validator",

@@ -1,7 +1,10 @@
 """Archiving: everything that a host still has of a job, in a folder that outlives the host."""
 
-from finetune_kit.archiving.answers import MOST_PROMPTS, Answers
+from finetune_kit.archiving.answers import MOST_PROMPTS, Answers, Questions, answers_of
 from finetune_kit.archiving.archive import Archive, Damage, verify
+from finetune_kit.archiving.archives import ArchivedJob, Archives
+from finetune_kit.archiving.data import Data, JobFacts, read_data
+from finetune_kit.archiving.every import archive_all, folder_name
 from finetune_kit.archiving.job import USUAL_BUDGET, Wanted, archive_job
 from finetune_kit.archiving.manifest import ArchivedFile, Manifest, NotArchived
 
@@ -11,10 +14,19 @@ __all__ = [
     "Answers",
     "Archive",
     "ArchivedFile",
+    "ArchivedJob",
+    "Archives",
     "Damage",
+    "Data",
+    "JobFacts",
     "Manifest",
     "NotArchived",
+    "Questions",
     "Wanted",
+    "answers_of",
+    "archive_all",
     "archive_job",
+    "folder_name",
+    "read_data",
     "verify",
 ]

@@ -47,7 +47,12 @@ class Questions:
     def of(cls, rows: Rows, most: int) -> Questions:
         """At most so many of the examples."""
         count = min(most, len(rows))
-        chosen = [place * len(rows) // count for place in range(count)]
+        return cls.at(rows, [place * len(rows) // count for place in range(count)])
+
+    @classmethod
+    def at(cls, rows: Rows, chosen: Sequence[int]) -> Questions:
+        """The examples in these places, as far as they are there."""
+        chosen = [row for row in chosen if 0 <= row < len(rows)]
         found = [_question(row, rows[row]) for row in chosen]
         asked = tuple(question for question in found if question is not None)
         return cls(asked, len(rows), len(found) - len(asked))

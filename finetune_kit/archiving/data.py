@@ -5,14 +5,54 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pydantic import BaseModel, ConfigDict, ValidationError
+
 from finetune_kit._marks import found_template, misfit, taken_off
+from finetune_kit.archiving.archive import Archive
 from finetune_kit.cards import ModelCard
+from finetune_kit.errors import FormatError
 from finetune_kit.readers import read_file
 from finetune_kit.rows import Rows
 from finetune_kit.sides import Side
 from finetune_kit.templates import PromptTemplate
 
 _NO_MARKS = PromptTemplate(separator="", stop="", leading_space=False)
+
+
+class _State(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    model: str = ""
+
+
+class _Job(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    state: _State
+    suffix: str | None = None
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobFacts:
+    """What was asked of the host besides what the card tells."""
+
+    model: str
+    """What was trained: a base, or an earlier model that was trained further."""
+    suffix: str | None = None
+    seed: int | None = None
+
+    @classmethod
+    def of(cls, archive: Archive) -> JobFacts:
+        """As an archive has them; `FormatError` where it is damaged."""
+        path = archive.path("job")
+        if path is None:
+            return cls(archive.manifest.model)
+        try:
+            job = _Job.model_validate_json(path.read_bytes())
+        except (OSError, ValidationError) as error:
+            raise FormatError(f"{path} cannot be read: verify() tells what is damaged.", path=path) from error
+        return cls(job.state.model or archive.manifest.model, job.suffix, job.seed)
 
 
 @dataclass(frozen=True, slots=True)

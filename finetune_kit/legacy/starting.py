@@ -31,7 +31,7 @@ def start(
     if isinstance(label, str) and sides.template is not None:
         # The founding tool told people to pass it as it stands in the file, such as " yes".
         wanted = replace(wanted, classification_positive_class=sides.template.parse(label))
-    job = train(sides, wanted, backend=at.backend)
+    job = FineTuneJob(*train(sides, wanted, backend=at.backend))
     at.asked[job.id] = {name: value for name, value in settings.items() if value is not None and value is not False}
     remembering.saw(at.backend, job.state)  # an earlier one of the same may have ended, which is told now
     return job

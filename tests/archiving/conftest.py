@@ -1,8 +1,9 @@
-"""Every test has a home folder of its own, and waiting takes no time."""
+"""Every test has a home folder of its own, waiting takes no time, and it is autumn 2026: hosts close models by date."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,14 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
+class Autumn(FastClock):
+    def __init__(self) -> None:
+        super().__init__(float("inf"))
+        self._wall = datetime(2026, 11, 25, tzinfo=UTC).timestamp()
+
+
 @pytest.fixture(autouse=True)
 def fast() -> Iterator[FastClock]:
-    clock = FastClock(float("inf"))
+    clock = Autumn()
     with using(clock):
         yield clock
