@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from finetune_kit.migrating import Migration
     from finetune_kit.moving import migrate
     from finetune_kit.records import ChatExample, CompletionExample, Message, PreferenceExample
+    from finetune_kit.refreshing import refresh_models
     from finetune_kit.results import Results
     from finetune_kit.splitters import Splitter
     from finetune_kit.templates import PromptTemplate
@@ -79,6 +80,7 @@ __all__ = [
     "jobs",
     "migrate",
     "models",
+    "refresh_models",
     "row_fix",
     "row_validator",
 ]
@@ -121,6 +123,7 @@ _MODULE_OF = {
     "jobs": "history",
     "migrate": "moving",
     "models": "hosts",
+    "refresh_models": "refreshing",
     "row_fix": "fixes",
     "row_validator": "validators",
 }

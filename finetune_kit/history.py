@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from html import escape
 from typing import overload
 
+from finetune_kit._quoting import counted
 from finetune_kit.backends import Backend, HostedBackend, LocalBackend
 from finetune_kit.errors import ParameterError
+from finetune_kit.hosts import DAYS_OF_WARNING, ModelFacts, host_profiles, today
 from finetune_kit.job import FineTuneJob
 from finetune_kit.ledger import Intent, IntentState, Ledger
 
-_COLUMNS = ("started", "host", "job", "model", "suffix", "state", "last seen", "fine-tuned model")
+_COLUMNS = ("started", "host", "job", "model", "suffix", "state", "last seen", "shuts down", "fine-tuned model")
 _IN_WORDS: dict[IntentState, str] = {
     "waiting": "not started yet",
     "asked": "not known",
@@ -44,12 +46,17 @@ class JobRow:
     seen_at: datetime | None
     started_at: datetime
     """When it was asked for."""
+    shuts_down: date | None
+    """The first day on which its model does not answer any more, as far as is known here."""
+    days_left: int | None
+    """Until then, from today on."""
     intent: IntentState
     """`asked` is one whose outcome is not known: the next `train` of the same looks for its job."""
 
     @classmethod
     def of(cls, intent: Intent) -> JobRow:
         """A row of the table."""
+        facts = _facts(intent.place.host, intent.model)
         return cls(
             host=intent.place.host,
             address=intent.place.address,
@@ -64,6 +71,8 @@ class JobRow:
             status=intent.status,
             seen_at=_moment(intent.seen_at),
             started_at=datetime.fromtimestamp(intent.created_at, UTC),
+            shuts_down=None if facts is None else facts.shuts_down,
+            days_left=None if facts is None else facts.days_left(today()),
             intent=intent.state,
         )
 
@@ -95,6 +104,7 @@ class JobRow:
             self.suffix or "-",
             self.status or _IN_WORDS[self.intent],
             _shown(self.seen_at),
+            "-" if self.shuts_down is None else f"{self.shuts_down}, {counted(self.days_left or 0, 'day')}",
             self.fine_tuned_model or "-",
         )
 
@@ -137,6 +147,12 @@ class JobTable(Sequence[JobRow]):
         told = "As this machine last saw them; attach() asks the host."
         if any(row.intent == "asked" for row in self._rows):
             told += " Of those that are not known, the answer was lost: train() with the same data looks for the job."
+        closing = sum(row.days_left is not None and row.days_left <= DAYS_OF_WARNING for row in self._rows)
+        if closing:
+            told += (
+                f" The models of {counted(closing, 'job')} shut down within {DAYS_OF_WARNING} days or have: "
+                "finetune_kit.archive_all(backend, folder) brings jobs home, job.migrate(to=...) trains them elsewhere."
+            )
         return told
 
 
@@ -147,6 +163,12 @@ def jobs(host: str | None = None) -> JobTable:
     ...     print(row.job_id, row.status, row.attach().status)
     """
     return JobTable(JobRow.of(intent) for intent in Ledger().intents.all(host))
+
+
+def _facts(host: str, model: str) -> ModelFacts | None:
+    """What is known of the base of a model there."""
+    profile = host_profiles().get(host)
+    return None if profile is None else profile.facts_of(model)
 
 
 def _moment(seconds: float | None) -> datetime | None:

@@ -55,6 +55,7 @@ PUBLIC = [
     "jobs",
     "migrate",
     "models",
+    "refresh_models",
     "row_fix",
     "row_validator",
 ]

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from finetune_kit.errors import FormatError, ParameterError, SourceNotFoundError
 from finetune_kit.hosts.plugins import installed_hosts, origin_of
 from finetune_kit.hosts.profile import FileRules, HostProfile
+from finetune_kit.hosts.told import told_by_hosts, told_file, with_told
 
 ENVIRONMENT_VARIABLE = "FINETUNE_KIT_HOSTS"
 
@@ -66,7 +67,8 @@ def host_profiles(hosts: str | os.PathLike[str] | None = None) -> dict[str, Host
 def _all_profiles(hosts: str | os.PathLike[str] | None) -> dict[str, HostProfile | FormatError]:
     chosen = hosts if hosts is not None else os.environ.get(ENVIRONMENT_VARIABLE) or None
     # Packages are looked for again where others could have come in.
-    return _profiles(None if chosen is None else _own_file(chosen, given=hosts is not None), tuple(sys.path))
+    own = None if chosen is None else _own_file(chosen, given=hosts is not None)
+    return _profiles(own, tuple(sys.path), told_file())
 
 
 def _own_file(chosen: str | os.PathLike[str], *, given: bool) -> _OwnFile:
@@ -82,13 +84,21 @@ def _own_file(chosen: str | os.PathLike[str], *, given: bool) -> _OwnFile:
 
 
 @lru_cache(maxsize=8)
-def _profiles(own: _OwnFile | None, import_path: tuple[str, ...]) -> dict[str, HostProfile | FormatError]:
+def _profiles(
+    own: _OwnFile | None, import_path: tuple[str, ...], told: _OwnFile | None
+) -> dict[str, HostProfile | FormatError]:
     layers, profiles = _installed(import_path)
-    if own is None:
+    if own is None and told is None:
         return profiles
-    path, profiles = own[0], dict(profiles)
-    for name, told in _read(path).items():
-        profiles[name] = _profile(name, _merged(layers.get(name, {"name": name}), told), f"{path}", path)
+    layers, profiles = dict(layers), dict(profiles)
+    for name, dates in told_by_hosts(told).items():
+        if name in layers and isinstance(profiles[name], HostProfile):
+            layers[name] = with_told(layers[name], dates)
+            profiles[name] = _profile(name, layers[name], f"what {name!r} has told", None)
+    if own is not None:
+        path = own[0]
+        for name, facts in _read(path).items():
+            profiles[name] = _profile(name, _merged(layers.get(name, {"name": name}), facts), f"{path}", path)
     return profiles
 
 

@@ -105,6 +105,10 @@ class ModelFacts(_Data):
     source: str
     as_of: date
 
+    def days_left(self, on: date) -> int | None:
+        """How long it, and what was trained from it, answers from a day on; None where no end is known."""
+        return None if self.shuts_down is None else max(0, (self.shuts_down - on).days)
+
     def state(self, on: date) -> State:
         """What can be done with it on a day."""
         if self.shuts_down is not None and on >= self.shuts_down:
@@ -136,6 +140,8 @@ class HostProfile(FileRules):
     n_epochs_range: tuple[int, int] | None = None
     batch_size_range: tuple[int, int] | None = None
     learning_rate_multiplier_max: float | None = None
+    dates_told: date | None = None
+    """The day on which the host itself was asked for the shut-down dates of its models (`refresh_models`)."""
     models: dict[str, ModelFacts]
     """Base models that can be fine-tuned there, or could."""
     kinds: tuple[Kind, ...] = ()
@@ -239,6 +245,12 @@ class HostProfile(FileRules):
         """Which examples a base model learns from; nothing where that is not known."""
         facts = self.models.get(model)
         return facts.kinds if facts is not None and facts.kinds else self.kinds
+
+    def facts_of(self, model: str) -> ModelFacts | None:
+        """What is on file of a base, given by its name with or without a date, or of a fine-tuned model's base."""
+        name = model if self.knows(model) else self.fine_tuned_base(model)
+        dated = self.aliases.get(name, "")
+        return self.models.get(name) or (self.models.get(dated) if dated.startswith(f"{name}-") else None)
 
     def knows(self, model: str) -> bool:
         """Whether `model` means anything there."""

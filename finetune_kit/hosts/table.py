@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from html import escape
@@ -37,6 +37,8 @@ class ModelRow:
     max_output_tokens: int | None
     training_ends: date | None
     shuts_down: date | None
+    days_left: int | None
+    """Until it shuts down, from the day that was asked for; 0 where it has, None where no end is known."""
     about: str
     source: str
     as_of: date
@@ -64,6 +66,7 @@ class ModelRow:
             max_output_tokens=facts.max_output_tokens,
             training_ends=facts.training_ends,
             shuts_down=facts.shuts_down,
+            days_left=facts.days_left(on),
             about=facts.about,
             source=facts.source if prices is None else f"{facts.source}; {prices.source}",
             as_of=oldest,
@@ -90,8 +93,17 @@ class ModelRow:
 class ModelTable(Sequence[ModelRow]):
     """Rows to work with; printed, an aligned table, and a table in a notebook too."""
 
-    def __init__(self, rows: Iterable[ModelRow], *, on: date, without_models: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        rows: Iterable[ModelRow],
+        *,
+        on: date,
+        without_models: Sequence[str] = (),
+        told: Mapping[str, date] | None = None,
+    ) -> None:
         self._rows = tuple(rows)
+        self.told = dict(told or {})
+        """Hosts that were asked for the last days of their models themselves, and when."""
         self.on = on
         """The day on which the states are true."""
         self.without_models = tuple(without_models)
@@ -106,7 +118,7 @@ class ModelTable(Sequence[ModelRow]):
     def __getitem__(self, index: slice) -> ModelTable: ...
     def __getitem__(self, index: int | slice) -> ModelRow | ModelTable:
         if isinstance(index, slice):
-            return ModelTable(self._rows[index], on=self.on, without_models=self.without_models)
+            return ModelTable(self._rows[index], on=self.on, without_models=self.without_models, told=self.told)
         return self._rows[index]
 
     def __repr__(self) -> str:
@@ -136,6 +148,10 @@ class ModelTable(Sequence[ModelRow]):
         if self._rows:
             oldest = min(row.as_of for row in self._rows)
             told += f" The oldest facts are of {oldest}, {max(row.age_days for row in self._rows):,} days before."
+        for host, day in self.told.items():
+            told += (
+                f" The last days of {host!r} are as it told them itself on {day}, {(self.on - day).days:,} days before."
+            )
         if self.without_models:
             told += f" No models are on file for {', '.join(self.without_models)}."
         return told
@@ -147,6 +163,7 @@ def models(
     """The base models of one host, or of all, with prices, limits and the state of each on a day, by default today.
 
     `hosts` is a file of your own with newer facts, else what the environment variable FINETUNE_KIT_HOSTS names.
+    `finetune_kit.refresh_models(backend)` asks a host for its own dates.
 
     >>> row = next(row for row in models("openai", on=date(2023, 6, 1)) if row.model == "davinci")
     >>> row.state, row.training_price, row.shuts_down.isoformat()
@@ -162,7 +179,12 @@ def models(
         for profile in profiles.values()
         for name, facts in profile.models.items()
     ]
-    return ModelTable(rows, on=day, without_models=[name for name, profile in profiles.items() if not profile.models])
+    return ModelTable(
+        rows,
+        on=day,
+        without_models=[name for name, profile in profiles.items() if not profile.models],
+        told={name: profile.dates_told for name, profile in profiles.items() if profile.dates_told is not None},
+    )
 
 
 def _day(when: date | None) -> str:

@@ -16,6 +16,7 @@ from finetune_kit.errors import (
     HostUnavailableError,
     JobNotFoundError,
     JobSlotsError,
+    ModelClosedError,
     QuotaError,
     RateLimitError,
     RequestRefusedError,
@@ -23,7 +24,7 @@ from finetune_kit.errors import (
     UnclearOutcomeError,
     UnknownFileError,
 )
-from finetune_kit.hosts import HostProfile
+from finetune_kit.hosts import HostProfile, today
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +93,7 @@ def _definite(refusal: Refusal, ask: Ask, profile: HostProfile, says: str) -> Fi
     if (wrong := _other_kind(refusal, ask, says)) is not None:
         return wrong
     if refusal.code.casefold() in _NO_MODEL and status in {400, 404, 422}:
-        return profile.unknown(ask.name) if ask.subject == "model" else _unknown_model(says, profile)
+        return _no_model(ask.name, profile, says) if ask.subject == "model" else _unknown_model(says, profile)
     if status == 404:
         return _nothing_there(refusal, ask, profile, says)
     if status == 405:
@@ -132,11 +133,23 @@ def _nothing_there(refusal: Refusal, ask: Ask, profile: HostProfile, says: str) 
     if ask.subject == "file":
         return UnknownFileError(f"{says}.", file_id=ask.name)
     if ask.subject == "model":
-        return profile.unknown(ask.name)
+        return _no_model(ask.name, profile, says)
     if refusal.parameter in {"training_file", "validation_file"}:
         return UnknownFileError(f"{says}.")
     return RequestRefusedError(
         f"{says}. This address does not offer it: check base_url and the host.", code=NOT_OFFERED
+    )
+
+
+def _no_model(name: str, profile: HostProfile, says: str) -> FinetuneKitError:
+    """A model that is not there: because it was shut down, where its day is known, else because nobody knows it."""
+    facts = profile.facts_of(name)
+    if facts is None or facts.state(today()) != "closed":
+        return profile.unknown(name)
+    return ModelClosedError(
+        f"{says}. It was shut down on {facts.shuts_down}, as all that was trained from its base. Its data can train "
+        "another model: job.migrate(to=...), or finetune_kit.migrate(folder, to=...) from an archive.",
+        model=name,
     )
 
 

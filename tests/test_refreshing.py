@@ -1,0 +1,148 @@
+"""Until when models answer is asked of the host, kept with the day, and shown, warned of and obeyed from then on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+
+import finetune_kit
+from finetune_kit import Dataset, HostedBackend, ModelClient
+from finetune_kit._clock import FastClock, using
+from finetune_kit.backends import Sampling
+from finetune_kit.errors import ModelClosedError, ParameterError, ShutdownWarning, UnknownModelError
+from finetune_kit.hosts import ModelRow, host_profile
+from finetune_kit.testing import HostSimulator, MemoryBackend
+from tests.archiving.places import backend_of, chat_rows, ended, lines, started
+
+MODEL = "gpt-4.1-2025-04-14"
+
+
+class Dated(FastClock):
+    """Shows a day, and waiting takes no time."""
+
+    def __init__(self, day: date) -> None:
+        super().__init__(float("inf"))
+        self._wall = datetime(day.year, day.month, day.day, 12, tzinfo=UTC).timestamp()
+
+
+@pytest.fixture(autouse=True)
+def autumn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("FINETUNE_KIT_HOME", str(tmp_path / "home"))
+    with using(Dated(date(2026, 11, 25))):
+        yield
+
+
+@pytest.fixture
+def host() -> Iterator[HostSimulator]:
+    with HostSimulator(shutdown_dates={MODEL: "2027-03-01"}) as host:
+        yield host
+
+
+@pytest.fixture
+def backend(host: HostSimulator) -> Iterator[HostedBackend]:
+    with backend_of(host) as backend:
+        yield backend
+
+
+def row_of(model: str) -> ModelRow:
+    return next(row for row in finetune_kit.models("openai") if row.model == model)
+
+
+def test_what_the_host_says_goes_before_what_is_shipped(backend: HostedBackend) -> None:
+    assert row_of(MODEL).shuts_down == date(2027, 1, 14)
+    refreshed = finetune_kit.refresh_models(backend)
+    assert [(one.model, one.before, one.after) for one in refreshed.changed] == [
+        (MODEL, date(2027, 1, 14), date(2027, 3, 1))
+    ]
+    assert f"{MODEL}: 2027-03-01, not 2027-01-14" in str(refreshed)
+    assert (row_of(MODEL).shuts_down, row_of(MODEL).days_left) == (date(2027, 3, 1), 96)
+    assert row_of("gpt-4.1-mini-2025-04-14").shuts_down == date(2027, 1, 14)
+    assert host_profile("openai").dates_told == date(2026, 11, 25)
+    with HostedBackend(api_key="sk-any", base_url=backend.address) as later:
+        assert later.profile.dates_told == date(2026, 11, 25)
+
+
+def test_the_age_of_what_the_host_said_is_shown(backend: HostedBackend) -> None:
+    finetune_kit.refresh_models(backend)
+    with using(Dated(date(2026, 12, 5))):
+        told = str(finetune_kit.models("openai"))
+    assert "The last days of 'openai' are as it told them itself on 2026-11-25, 10 days before." in told
+
+
+def test_ones_own_file_goes_before_what_the_host_says(
+    backend: HostedBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finetune_kit.refresh_models(backend)
+    own = tmp_path / "hosts.json"
+    own.write_text(json.dumps({"openai": {"models": {MODEL: {"shuts_down": "2027-05-05"}}}}))
+    monkeypatch.setenv("FINETUNE_KIT_HOSTS", str(own))
+    assert row_of(MODEL).shuts_down == date(2027, 5, 5)
+
+
+def test_a_host_without_dates_changes_nothing(tmp_path: Path) -> None:
+    with HostSimulator() as host, backend_of(host) as backend:
+        refreshed = finetune_kit.refresh_models(backend)
+    assert "what is on file stays" in str(refreshed)
+    assert refreshed.listed > 5
+    assert not (tmp_path / "home" / "shutdowns.json").exists()
+
+
+def test_a_backend_without_a_list_is_told() -> None:
+    with pytest.raises(ParameterError, match="no list of models with dates"):
+        finetune_kit.refresh_models(MemoryBackend())
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{", b'{"hosts": {"openai": 7}}', b"\xff"])
+def test_a_damaged_file_of_dates_is_told_and_the_shipped_ones_are_taken(
+    tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "shutdowns.json").write_bytes(content)
+    assert row_of(MODEL).shuts_down == date(2027, 1, 14)
+    assert "the dates on file are taken" in caplog.text
+
+
+def test_jobs_show_when_their_models_close_and_what_to_do(host: HostSimulator, backend: HostedBackend) -> None:
+    split = Dataset.from_records([(f"Where is parcel {number}?", "track") for number in range(20)]).split(0.8)
+    with pytest.warns(ShutdownWarning, match="takes no new training from 2027-01-06"):
+        split.train(model="gpt-4.1", backend=backend)
+    [row] = finetune_kit.jobs()
+    assert (row.shuts_down, row.days_left) == (date(2027, 1, 14), 50)
+    table = str(finetune_kit.jobs())
+    assert "2027-01-14, 50 days" in table
+    assert "The models of 1 job shut down within 90 days or have: finetune_kit.archive_all" in table
+    finetune_kit.refresh_models(backend)
+    assert finetune_kit.jobs()[0].days_left == 96
+
+
+def test_a_model_that_was_shut_down_is_called_so(host: HostSimulator, backend: HostedBackend) -> None:
+    job_id = ended(host, started(host, lines(chat_rows(range(20)))))
+    name = backend.job(job_id).fine_tuned_model or ""
+    finetune_kit.refresh_models(backend)
+    with using(Dated(date(2027, 3, 2))), backend_of(host) as later:
+        with pytest.raises(ModelClosedError, match=r"It was shut down on 2027-03-01.*job\.migrate\(to=\.\.\.\)"):
+            ModelClient(name, later).complete("Where is parcel 3?")
+        with pytest.raises(ModelClosedError, match="2027-03-01"):
+            later.chat("gpt-4.1", [[{"role": "user", "content": "Hi"}]], _greedy())
+
+
+def test_a_model_that_nobody_knows_is_no_closed_one(backend: HostedBackend) -> None:
+    with pytest.raises(UnknownModelError):
+        backend.chat(f"ft:{MODEL}:nobody::abc", [[{"role": "user", "content": "Hi"}]], _greedy())
+
+
+def _greedy() -> Sampling:
+    return Sampling()
+
+
+def test_dates_reach_the_door_of_train(host: HostSimulator, backend: HostedBackend) -> None:
+    finetune_kit.refresh_models(backend)
+    split = Dataset.from_records([(f"Where is parcel {number}?", "track") for number in range(20)]).split(0.8)
+    day = Dated(date(2027, 3, 1))
+    closed = pytest.raises(ModelClosedError, match="was shut down on 2027-03-01")
+    with using(day), backend_of(host) as later, closed:
+        split.train(model=MODEL, backend=later)
