@@ -59,7 +59,9 @@ def archive_all(
             row = ArchivedJob(job_id, state, archive)
         except FinetuneKitError as error:
             row = ArchivedJob(job_id, state, _earlier(path, job_id), f"{error}")
-        _log.log(logging.INFO if row.how == "whole" else logging.WARNING, "%s: %s %s", job_id, row.how, row.reason)
+        _log.log(
+            logging.INFO if row.how == "whole" else logging.WARNING, "%s: %s %s", job_id, row.how, row.reason[:300]
+        )
         rows.append(row)
         if on_archived is not None:
             on_archived(row)

@@ -28,7 +28,8 @@ class Inquiry:
     def ask(self, question: Callable[[], T], *, requests: int = 1) -> T:
         """The answer, which takes so many requests; a `BackendError` where there is none."""
         if self.silent is not None:
-            raise self.silent
+            message = f"not asked for, since the host answers nothing any more: {self.silent}"
+            raise HostUnavailableError(message, sent=False) from self.silent
 
         def in_turn() -> T:
             for _ in range(requests):

@@ -136,7 +136,9 @@ def _fetch_all(kept: Writing, found: Found, host: Inquiry, known: dict[str, Path
 
 def _fetch(kept: Writing, part: Part, host: Inquiry, known: dict[str, Path]) -> None:
     try:
-        got = _fetched_before(part, known) or host.ask(part.fetch, requests=part.requests)
+        got = _fetched_before(part, known)
+        if got is None:
+            got = host.ask(part.fetch, requests=part.requests) if part.requests else part.fetch()
     except _GONE as error:
         kept.leave_out(part.name, "gone", str(error), source_id=part.source_id)
     except (BackendError, ValueError, RecursionError) as error:
@@ -183,7 +185,8 @@ def _yardstick(kept: Writing, found: Found, host: Inquiry, wanted: Wanted, purse
     elif not wanted.yardstick:
         kept.leave_out("answers", "left out", "yardstick=0: the model was not asked for any")
     elif kept.has("validation") is None:
-        kept.leave_out("answers", "left out", "there are no validation prompts to ask. Pass a file as validation=")
+        why = "none" if (missing := kept.missing("validation")) is not None and missing.why == "none" else "left out"
+        kept.leave_out("answers", why, "there are no validation prompts to ask. Pass a file as validation=")
     else:
         _ask(kept, model, host, found.model, purse=purse, most=wanted.yardstick)
 
@@ -222,6 +225,8 @@ def _ask(kept: Writing, model: str, host: Inquiry, base: str, *, purse: Purse, m
 def _answered(kept: Writing, wanted: Wanted) -> bool:
     """Whether nothing else could be asked of the model now."""
     missing = kept.missing("answers")
+    if wanted.validation is not None and kept.has("validation") is None:
+        return False
     return missing is None or missing.why != "left out" or not wanted.yardstick
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from finetune_kit._limits import checked_hyperparameters, checked_loss_weight, checked_seed, checked_suffix
 from finetune_kit.archiving import Data, JobFacts
@@ -103,13 +103,16 @@ class _Bags:
             )
         return own
 
-    def number(self, name: str) -> Callable[[object], object]:
+    def number(self, name: Literal["n_epochs", "beta"]) -> Callable[[object], object]:
         """A check for one of the hyperparameters."""
-        usual: dict[str, object] = dict.fromkeys(
-            ("batch_size", "learning_rate_multiplier", "prompt_loss_weight", "beta"), None
-        )
         return lambda value: checked_hyperparameters(
-            self._profile, method=self._method, **{"n_epochs": _USUAL_EPOCHS, **usual, name: value}
+            self._profile,
+            method=self._method,
+            n_epochs=value if name == "n_epochs" else _USUAL_EPOCHS,
+            batch_size=None,
+            learning_rate_multiplier=None,
+            prompt_loss_weight=None,
+            beta=value if name == "beta" else None,
         )
 
     def loss_weight(self, value: object) -> None:
