@@ -289,6 +289,7 @@ class FineTuneJob:
         validation: str | os.PathLike[str] | None = None,
         yardstick: int = MOST_PROMPTS,
         budget: float | None = USUAL_BUDGET,
+        deployment: str | None = None,
     ) -> Archive:
         """Bring home everything that the host still has of the job, with the sha256 of each file in `manifest.json`.
 
@@ -298,9 +299,12 @@ class FineTuneJob:
         The model, while it answers, is asked for its answers to the validation prompts, at most `yardstick` of them,
         evenly spread; a model on another host is measured by them. That is one short call for each, some cents in all;
         the log tells the number and the price before. Where the price is over `budget`, in US dollars, or is not known,
-        nothing is asked and the manifest says so; `budget=None` asks all the same, `yardstick=0` never.
+        nothing is asked and the manifest says so; `budget=None` asks all the same, `yardstick=0` never. On Azure, a
+        model answers only by the name of its `deployment`.
         """
-        wanted = Wanted.of(training=training, validation=validation, yardstick=yardstick, budget=budget)
+        wanted = Wanted.of(
+            training=training, validation=validation, yardstick=yardstick, budget=budget, deployment=deployment
+        )
         return archive_job(self._backend, self.id, Path(folder), wanted)
 
     def migrate(

@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from finetune_kit._arguments import number, whole_number
+from finetune_kit._arguments import number, string, whole_number
 from finetune_kit._quoting import counted
 from finetune_kit.archiving.answers import MOST_PROMPTS, Questions, answers_of
 from finetune_kit.archiving.archive import Archive, state_of
@@ -49,6 +49,8 @@ class Wanted:
     validation: Path | None = None
     yardstick: int = MOST_PROMPTS
     budget: float | None = USUAL_BUDGET
+    deployment: str | None = None
+    """What the model is called where it answers by another name than its own, as on Azure."""
 
     @classmethod
     def of(
@@ -58,6 +60,7 @@ class Wanted:
         validation: str | os.PathLike[str] | None = None,
         yardstick: object = MOST_PROMPTS,
         budget: object = USUAL_BUDGET,
+        deployment: object = None,
     ) -> Wanted:
         """The arguments as a caller passed them, checked."""
         return cls(
@@ -65,6 +68,7 @@ class Wanted:
             validation=_local("validation", validation),
             yardstick=whole_number("yardstick", yardstick, 0),
             budget=None if budget is None else number("budget", budget, 0, math.inf),
+            deployment=None if deployment is None else string("deployment", deployment),
         )
 
 
@@ -188,7 +192,7 @@ def _yardstick(kept: Writing, found: Found, host: Inquiry, wanted: Wanted, purse
         why = "none" if (missing := kept.missing("validation")) is not None and missing.why == "none" else "left out"
         kept.leave_out("answers", why, "there are no validation prompts to ask. Pass a file as validation=")
     else:
-        _ask(kept, model, host, found.model, purse=purse, most=wanted.yardstick)
+        _ask(kept, wanted.deployment or model, host, found.model, purse=purse, most=wanted.yardstick)
 
 
 def _ask(kept: Writing, model: str, host: Inquiry, base: str, *, purse: Purse, most: int) -> None:
@@ -214,7 +218,11 @@ def _ask(kept: Writing, model: str, host: Inquiry, base: str, *, purse: Purse, m
     try:
         answers = host.ask(lambda: answers_of(host.backend, model, asked, data.template))
     except _GONE as error:
-        kept.leave_out("answers", "gone", str(error))
+        if host.backend.profile.needs_deployment:
+            reason = f"a model answers by the name of its deployment there: pass deployment=. {error}"
+            kept.leave_out("answers", "left out", reason)
+        else:
+            kept.leave_out("answers", "gone", str(error))
     except BackendError as error:
         kept.leave_out("answers", "failed", str(error))
     else:

@@ -81,7 +81,8 @@ class _Bags:
     """Settings on their way; what stays behind is noted."""
 
     def __init__(self, profile: HostProfile, method: Method, *, plain: bool) -> None:
-        self._profile, self._method, self._plain = profile, method, plain
+        self._profile, self._plain = profile, plain
+        self._method: Method = method
         self.notes: list[str] = []
 
     def take(self, name: str, own: T | None, old: T | None, check: Callable[[object], object]) -> T | None:

@@ -59,11 +59,13 @@ class Migration(Generic[J]):
     started_before: bool = False
     """Whether an earlier call had started it, so that nothing new was started now."""
 
-    def compare(self, *, most: int = MOST_PROMPTS, margin: float = MARGIN) -> Comparison:
+    def compare(self, *, most: int = MOST_PROMPTS, margin: float = MARGIN, deployment: str | None = None) -> Comparison:
         """Ask the new model what the old one was asked, and count the answers that are the same.
 
         The questions are those whose answers are in the archive, else up to `most` of the validation examples; each is
         one short call. Within `margin` of the old one's share of right answers, the new model counts as good as it.
+        On Azure a model answers only by the name of its `deployment`.
+
         Raises `JobNotFinishedError` before the new job has ended.
         """
         number("margin", margin, 0, 1)
@@ -79,7 +81,7 @@ class Migration(Generic[J]):
             asked = Questions.at(data.validation.rows, [one.row for one in kept.answers])
         if not asked.asked:
             return Comparison(old, model, (), wordless=asked.wordless, margin=margin)
-        new = QUESTIONS.call(lambda: answers_of(self.backend, model, asked, card.template))
+        new = QUESTIONS.call(lambda: answers_of(self.backend, deployment or model, asked, card.template))
         before = {} if kept is None else {one.row: one.answer for one in kept.answers}
         return Comparison(
             old,

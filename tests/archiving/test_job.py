@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from finetune_kit.archiving import Answers, Archive, verify
 from finetune_kit.backends import Generation, Sampling
 from finetune_kit.errors import FormatError, HostUnavailableError, ParameterError, SourceNotFoundError
 from finetune_kit.testing import Fault, HostSimulator, MemoryBackend
+from finetune_kit.testing.simulator.flavour import flavour_of
 from tests.archiving.places import (
     backend_of,
     chat_rows,
@@ -338,6 +340,20 @@ def test_no_key_stands_in_an_archive(host: HostSimulator, backend: HostedBackend
     FineTuneJob.attach(ended(host, started(host, TRAINING, VALIDATION)), backend).archive(tmp_path / "kept")
     for path in (tmp_path / "kept").iterdir():
         assert host.api_key.encode() not in path.read_bytes()
+
+
+def test_on_azure_the_model_is_asked_by_its_deployment(tmp_path: Path) -> None:
+    flavour = replace(flavour_of("azure"), auto_deploys=False)
+    with HostSimulator(host=flavour) as host:
+        job_id = ended(host, started(host, b"\xef\xbb\xbf" + TRAINING, b"\xef\xbb\xbf" + VALIDATION))
+        with HostedBackend(api_key=host.api_key, base_url=host.base_url, host="azure") as backend:
+            job = FineTuneJob.attach(job_id, backend)
+            archive = job.archive(tmp_path, budget=None)
+            [missing] = [one for one in archive.not_archived if one.part == "answers"]
+            assert missing.why == "left out"
+            assert "pass deployment=" in missing.reason
+            host.deploy(job.state.fine_tuned_model or "", name="parcels")
+            assert job.archive(tmp_path, budget=None, deployment="parcels").path("answers") is not None
 
 
 def test_any_backend_can_be_archived(tmp_path: Path) -> None:
