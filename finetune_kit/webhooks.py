@@ -111,8 +111,8 @@ def _key(secret: str) -> bytes:
 
 
 def _signed(headers: Headers) -> tuple[str, str, list[str]]:
-    pairs = headers.items() if isinstance(headers, Mapping) else headers
-    found = {str(name).lower(): value for name, value in cast("Iterable[tuple[str, str]]", pairs)}
+    pairs = cast("Mapping[str, str]", headers).items() if isinstance(headers, Mapping) else headers
+    found = {str(name).lower(): value for name, value in pairs}
     values: list[str] = []
     for name in ("webhook-id", "webhook-timestamp", "webhook-signature"):
         value = found.get(name)

@@ -171,6 +171,7 @@ def test_the_ledger_knows_where_a_job_runs(
 
 
 def test_a_job_that_the_ledger_does_not_know_is_looked_for_where_connect_leads() -> None:
+    pytest.importorskip("torch")
     with pytest.raises(JobNotFoundError, match="ftjob-nowhere"):
         FineTuneJob.attach("ftjob-nowhere")
 

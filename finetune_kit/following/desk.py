@@ -101,7 +101,8 @@ class Desk:
         due, ask = self._most_urgent(now)
         if due > now:
             return due - now
-        return ask if isinstance(ask, AskToKeep) else self._pace.take(now) or ask
+        asks_nobody = isinstance(ask, AskToKeep) and ask.watch.keep is None
+        return ask if asks_nobody else self._pace.take(now) or ask
 
     def _most_urgent(self, now: float) -> tuple[float, Ask]:
         """What is due first: ends, then states, then events, so that a state is no older than its events."""
@@ -200,6 +201,9 @@ class Desk:
             self._idle(watch, now)
 
     def _events(self, watch: Watch, events: list[Event], now: float) -> Iterator[Told]:
+        if self._remote:  # long lists come by pages, and a first one may need the job's card
+            from_the_first = (watch.first_after if watch.state.finished else watch.after) is None
+            self._pace.spent(len(events) // PAGE + from_the_first, now)
         fresh = watch.new(events, now=now, looks=self._looks)
         if fresh:
             self._stamp(watch.stamp, now)

@@ -13,18 +13,20 @@ from finetune_kit.hosts import HostProfile
 
 _MINUTE = 60.0
 _SPREAD = 0.1
+_KEPT = 0.97  # requests are under way for unequal times, and come closer together than they went out
+_MOST_DEBT = 600.0
 
 
 class Pace:
     """Lets at most so many requests through in any minute, a tenth of them in one go.
 
-    Holds no debt: after a night in which the machine slept, no more than that tenth goes out at once.
+    Saves nothing up: after a night in which the machine slept, no more than that tenth goes out at once.
     """
 
     def __init__(self, requests_per_minute: int) -> None:
+        allowed = _KEPT * requests_per_minute
         burst = max(1, requests_per_minute // 10)
-        steady = requests_per_minute - burst if burst > 1 else requests_per_minute
-        self._interval = _MINUTE / steady
+        self._interval = _MINUTE / (allowed - burst if burst > 1 else allowed)
         self._span = burst * self._interval
         self._full_at = float("-inf")
         self._lock = threading.Lock()
@@ -32,13 +34,19 @@ class Pace:
     def take(self, now: float) -> float:
         """0 where a request may go out now, which counts it; else after how many seconds to ask again."""
         with self._lock:
-            # never beyond what a full burst leaves, should the clock have gone back
-            full_at = min(max(self._full_at, now), now + self._span)
+            full_at = max(self._full_at, now)
+            if full_at > now + self._span + _MOST_DEBT:  # the clock has gone back
+                full_at = now
             early = full_at + self._interval - self._span - now
             if early > 1e-6:
                 return early
             self._full_at = full_at + self._interval
             return 0.0
+
+    def spent(self, requests: int, now: float) -> None:
+        """Count what went out besides, for an answer that took more than one request."""
+        with self._lock:
+            self._full_at = min(max(self._full_at, now) + requests * self._interval, now + self._span + _MOST_DEBT)
 
 
 _paces: WeakValueDictionary[Hashable, Pace] = WeakValueDictionary()

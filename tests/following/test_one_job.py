@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from finetune_kit._clock import FastClock, clock, using
+from finetune_kit._clock import clock, using
 from finetune_kit.backends import Event, JobState
 from finetune_kit.errors import (
     AccessError,
@@ -27,13 +27,13 @@ from finetune_kit.errors import (
 )
 from finetune_kit.following import Notice, Stuck, Trouble
 from finetune_kit.job import FineTuneJob
-from tests.following.timed_host import Course, Failing, TimedHost, usual
+from tests.following.timed_host import Course, Failing, TimedHost, Unhurried, usual
 
 
 @pytest.fixture(autouse=True)
 def timeless() -> Iterator[None]:
     """Hours pass in no time."""
-    with using(FastClock(float("inf"))):
+    with using(Unhurried()):
         yield
 
 
@@ -265,7 +265,7 @@ def test_looks_are_soon_at_first_and_then_few() -> None:
     assert len({round(pause, 3) for pause in pauses[10:]}) > 20, "no two alike"
 
 
-class Jumping(FastClock):
+class Jumping(Unhurried):
     """Its time of day can be set."""
 
     ahead = 0.0
@@ -277,7 +277,7 @@ class Jumping(FastClock):
 @pytest.mark.parametrize("jump", [-1e6, 28_800.0, 1e6])
 def test_jumps_of_the_clock_and_nights_in_which_the_machine_slept_are_survived(jump: float) -> None:
     """Requests come neither in a burst nor after a wait of the jump's length."""
-    with using(Jumping(float("inf"))):
+    with using(Jumping()):
         jumping = clock()
         assert isinstance(jumping, Jumping)
         host = TimedHost([usual("a")])
