@@ -75,8 +75,8 @@ def impatient(patch: pytest.MonkeyPatch) -> None:
     """Wait for no answer longer than `ANSWER_SECONDS` of this machine's time."""
     patient = asking.arguments_of
 
-    def arguments_of(ask: Any) -> dict[str, Any]:
-        arguments = patient(ask)
+    def arguments_of(*asked: Any) -> dict[str, Any]:
+        arguments = patient(*asked)
         arguments["options"]["timeout"] = ANSWER_SECONDS
         return arguments
 
