@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from finetune_kit.archiving import Archive
+from finetune_kit.archiving import Archive, with_files
 from finetune_kit.backends import Backend
 from finetune_kit.job import FineTuneJob
 from finetune_kit.migrating import Given, Migration, move
@@ -15,6 +15,8 @@ def migrate(
     *,
     to: Backend,
     model: str | None = None,
+    training: str | os.PathLike[str] | None = None,
+    validation: str | os.PathLike[str] | None = None,
     n_epochs: int | None = None,
     batch_size: int | None = None,
     learning_rate_multiplier: float | None = None,
@@ -26,9 +28,10 @@ def migrate(
 ) -> Migration[FineTuneJob]:
     """Train an archived job's data on another backend; the host that they are from is not asked.
 
-    What you leave out is as in the old job, where the new host takes it; `.notes` tells what is otherwise and why. The
-    data go by the door of `Split.train`, with its checks and its errors. The same call again finds the job that the
-    first has started, on another day or machine too; to train once more, give another `seed` or `suffix`.
+    Where the archive has no training or validation file, one of yours takes its place and is copied there. What you
+    leave out is as in the old job, where the new host takes it; `.notes` tells what is otherwise and why. The data go
+    by the door of `Split.train`, with its checks and its errors. The same call again finds the job that the first has
+    started, on another day or machine too; to train once more, give another `seed` or `suffix`.
 
     >>> migration = migrate("archives/ftjob-abc", to=LocalBackend())  # doctest: +SKIP
     >>> migration.job.wait()  # doctest: +SKIP
@@ -45,4 +48,5 @@ def migrate(
         seed=seed,
         budget=budget,
     )
-    return move(Archive.read(folder), to, given, make=FineTuneJob)
+    archive = with_files(Archive.read(folder), training=training, validation=validation)
+    return move(archive, to, given, make=FineTuneJob)

@@ -5,7 +5,7 @@ from finetune_kit.archiving.archive import Archive, Damage, verify
 from finetune_kit.archiving.archives import ArchivedJob, Archives
 from finetune_kit.archiving.data import Data, JobFacts, read_data
 from finetune_kit.archiving.every import archive_all, folder_name
-from finetune_kit.archiving.job import USUAL_BUDGET, Wanted, archive_job
+from finetune_kit.archiving.job import USUAL_BUDGET, Wanted, archive_job, with_files
 from finetune_kit.archiving.manifest import ArchivedFile, Manifest, NotArchived
 
 __all__ = [
@@ -29,4 +29,5 @@ __all__ = [
     "folder_name",
     "read_data",
     "verify",
+    "with_files",
 ]

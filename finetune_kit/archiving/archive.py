@@ -90,7 +90,7 @@ class Archive:
     def __str__(self) -> str:
         manifest = self.manifest
         size = sum(file.size_bytes for file in self.files)
-        state = "whole" if self.whole else "partly archived"
+        state = "whole" if self.whole else "broken off" if manifest.broken_off else "partly archived"
         head = (
             f"{self.job_id} on {manifest.host!r} ({manifest.status}): {state}, {counted(len(self.files), 'file')}, "
             f"{size:,} bytes in {self.folder}"

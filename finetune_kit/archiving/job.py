@@ -35,7 +35,7 @@ USUAL_BUDGET = 1.0
 
 _SUFFIXES = frozenset({".jsonl", ".json", ".csv", ".tsv", ".xlsx", ".txt"})
 _GONE = (UnknownFileError, UnknownModelError, JobNotFoundError, ModelClosedError)
-_WEIGHTS = "hosts with this API hand out no weights: train anew from the data, by migrate()"
+_WEIGHTS = "weights are not archived, since most hosts hand out none: migrate() trains anew from the data"
 
 _log = logging.getLogger("finetune_kit")
 
@@ -118,10 +118,24 @@ def archive_job(
     return Archive.read(folder)
 
 
+def with_files(
+    archive: Archive, *, training: str | os.PathLike[str] | None, validation: str | os.PathLike[str] | None
+) -> Archive:
+    """The archive with files of the caller's in place of those that are not in it; no host is asked."""
+    wanted = Wanted.of(training=training, validation=validation)
+    if wanted.training is None and wanted.validation is None:
+        return archive
+    manifest = archive.manifest
+    kept = Writing(archive.folder, host=manifest.host, address=manifest.address, job_id=manifest.job_id)
+    _local_files(kept, wanted)
+    return kept.so_far() if manifest.broken_off else kept.write()
+
+
 def _fetch_all(kept: Writing, found: Found, host: Inquiry, known: dict[str, Path]) -> None:
     state, job_id = found.state, found.state.id
     parts = list(parts_of(host.backend, found))
-    final = kept.before is not None and kept.before.ended
+    final = kept.before is not None and kept.before.final
+    kept.expect((*(part.name for part in parts), "answers"))
     for part in parts:
         if kept.has(part.name) is None or not (part.lasting or final):
             _fetch(kept, part, host, known)
@@ -196,7 +210,7 @@ def _yardstick(kept: Writing, found: Found, host: Inquiry, wanted: Wanted, purse
 
 
 def _ask(kept: Writing, model: str, host: Inquiry, base: str, *, purse: Purse, most: int) -> None:
-    archive = kept.write()
+    archive = kept.so_far()
     try:
         data = read_data(archive.path("training"), archive.path("validation"), archive.card)
         if data.validation is None:

@@ -81,18 +81,20 @@ class Manifest(BaseModel):
     """When it was last written."""
     library: str
     """The version that wrote it."""
+    broken_off: bool = False
+    """Whether whoever wrote it has not come to an end: it is so in between, and after a death."""
     files: tuple[ArchivedFile, ...] = ()
     not_archived: tuple[NotArchived, ...] = ()
 
     @property
     def whole(self) -> bool:
         """Whether all that the host ever had of the job is in it."""
-        return not any(one.why in {"later", "gone", "failed"} for one in self.not_archived)
+        return not self.broken_off and not any(one.why in {"later", "gone", "failed"} for one in self.not_archived)
 
     @property
-    def ended(self) -> bool:
-        """Whether nothing more will come of the job."""
-        return self.status in TERMINAL
+    def final(self) -> bool:
+        """Whether it tells of the end of the job, so that nothing in it can be out of date."""
+        return self.status in TERMINAL and not self.broken_off
 
     def file(self, part: str) -> ArchivedFile | None:
         """The file of a part, if it is there."""

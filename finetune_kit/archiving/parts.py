@@ -64,7 +64,9 @@ def parts_of(backend: Backend, found: Found) -> Iterator[Part]:
         if file_id is not None:
             yield Part(name, f"{name}.jsonl", _file(backend, file_id), file_id, lasting=True, requests=2)
     for number, file_id in enumerate(state.result_files, 1):
-        yield Part(f"results-{number}", f"results-{number}.csv", _file(backend, file_id), file_id, requests=2)
+        yield Part(
+            f"results-{number}", f"results-{number}.csv", _file(backend, file_id), file_id, lasting=True, requests=2
+        )
     yield Part("job", "job.json", lambda: _json(_job(found)), state.id, requests=0)
     if found.details is not None or state.fine_tuned_model is not None:
         yield Part("card", "card.json", lambda: _card(backend, found), requests=0 if found.details is not None else 1)

@@ -42,7 +42,7 @@ class Writing:
     def settled(self) -> bool:
         """Whether the host need not be asked again for anything but answers: the job has ended, and all is here."""
         before = self.before
-        return before is not None and before.ended and before.whole and len(self._files) == len(before.files)
+        return before is not None and before.final and before.whole and len(self._files) == len(before.files)
 
     def has(self, part: str) -> ArchivedFile | None:
         """A sound file of a part."""
@@ -51,10 +51,6 @@ class Writing:
     def missing(self, part: str) -> NotArchived | None:
         """Why a part is not here, where that was found."""
         return self._not_archived.get(part)
-
-    def parts(self) -> Iterable[str]:
-        """All that is here or known to be not."""
-        return {**self._files, **self._not_archived}
 
     def saw(self, state: JobState, *, model: str) -> None:
         """Remember how the job is; what was missing before is found out anew."""
@@ -97,19 +93,32 @@ class Writing:
             fetched_at=_now(),
         )
         self._not_archived.pop(part, None)
-        self.write()
+        self._write(broken_off=True)
 
     def leave_out(self, part: str, why: Why, reason: str, *, source_id: str = "") -> None:
         """Say that a part is not here and why, unless an earlier fetch is here still."""
         if part not in self._files:
             self._not_archived[part] = NotArchived(part=part, why=why, reason=reason, source_id=source_id)
 
+    def expect(self, parts: Iterable[str]) -> None:
+        """Say of parts that are not here that they are still to come, should this be broken off."""
+        for part in parts:
+            self.leave_out(part, "failed", "archiving was broken off before it came to this: call it again")
+
+    def so_far(self) -> Archive:
+        """The archive as it is in between."""
+        return self._write(broken_off=True)
+
     def write(self) -> Archive:
-        """Bring the manifest up to date."""
+        """Bring the manifest up to date: nothing more is coming now."""
+        return self._write(broken_off=False)
+
+    def _write(self, *, broken_off: bool) -> Archive:
         assert self._manifest is not None  # a job that was never seen has nothing to be written down
         manifest = self._manifest.model_copy(
             update={
                 "archived_at": _now(),
+                "broken_off": broken_off,
                 "files": tuple(self._files.values()),
                 "not_archived": tuple(self._not_archived.values()),
             }

@@ -12,7 +12,7 @@ from finetune_kit._retry import QUESTIONS
 from finetune_kit.archiving import MOST_PROMPTS, Answers, Archive, Data, JobFacts, Questions, answers_of, read_data
 from finetune_kit.backends import Backend, JobState
 from finetune_kit.cards import ModelCard
-from finetune_kit.errors import JobFailedError, JobNotFinishedError, ParameterError, UnknownModelError
+from finetune_kit.errors import FormatError, JobFailedError, JobNotFinishedError, ParameterError, UnknownModelError
 from finetune_kit.migrating.carried import Given, carried
 from finetune_kit.migrating.comparison import MARGIN, Compared, Comparison
 from finetune_kit.migrating.records import Records
@@ -112,6 +112,7 @@ class Migration(Generic[J]):
 
 def move(archive: Archive, to: Backend, given: Given, *, make: Callable[[JobState, Backend], J]) -> Migration[J]:
     """Train an archived job's data on another backend; `finetune_kit.migrate` is its public name."""
+    _check_sound(archive)
     data = data_of(archive)
     if data.training is None:
         raise _no_training(archive)
@@ -130,6 +131,18 @@ def move(archive: Archive, to: Backend, given: Given, *, make: Callable[[JobStat
     for note in notes:
         _log.info("%s", note)
     return Migration(archive, make(state, to), to, notes, before)
+
+
+def _check_sound(archive: Archive) -> None:
+    """Nobody is to train on what a failing disk has made of the data."""
+    damage = next(iter(archive.verify()), None)
+    if damage is not None:
+        path = archive.folder / damage.name
+        raise FormatError(
+            f"{path} is {damage.what}, by the sha256 in its manifest. Archive the job anew while its host lives; what "
+            "was changed on purpose is trained on by Dataset.from_file(path).",
+            path=path,
+        )
 
 
 def data_of(archive: Archive) -> Data:

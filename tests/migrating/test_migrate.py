@@ -11,7 +11,7 @@ import pytest
 
 import finetune_kit
 from finetune_kit import Dataset, FineTuneJob, HostedBackend, LocalBackend, PromptTemplate
-from finetune_kit.errors import JobFailedError, JobNotFinishedError, ParameterError
+from finetune_kit.errors import FormatError, JobFailedError, JobNotFinishedError, ParameterError
 from finetune_kit.testing import Fault, HostSimulator, MemoryBackend
 from finetune_kit.testing.simulator.host import UNNAMED_BASE
 from tests.archiving.places import (
@@ -210,6 +210,13 @@ def test_the_folder_is_enough_when_the_host_is_gone(
     comparison = migration.compare()
     assert comparison.old is not None
     assert comparison.new.count == comparison.old.count == 40
+
+
+def test_a_damaged_archive_is_not_trained_on(old_host: HostSimulator, old: HostedBackend, tmp_path: Path) -> None:
+    FineTuneJob.attach(ended(old_host, started(old_host, TRAINING, VALIDATION)), old).archive(tmp_path)
+    (tmp_path / "training.jsonl").write_bytes(TRAINING.replace(b"refund", b"refunt", 1))
+    with pytest.raises(FormatError, match=r"training\.jsonl is changed, by the sha256"):
+        finetune_kit.migrate(tmp_path, to=MemoryBackend())
 
 
 def test_a_lost_training_file_is_told_and_a_local_one_taken(

@@ -217,3 +217,8 @@ def test_nothing_is_trained_of_what_is_not_there(tmp_path: Path) -> None:
     assert row.archive is not None
     with pytest.raises(finetune_kit.errors.ParameterError, match="Pass your own: training=path"):
         finetune_kit.migrate(row.archive.folder, to=MemoryBackend())
+    mine = tmp_path / "mine.jsonl"
+    mine.write_bytes(lines(chat_rows(range(20))))
+    migration = finetune_kit.migrate(row.archive.folder, to=MemoryBackend(), training=mine)
+    assert migration.archive.whole
+    assert migration.job.wait().card.training is not None
