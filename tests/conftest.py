@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -12,13 +10,12 @@ import pytest
 from hypothesis import settings
 
 from finetune_kit import LocalBackend
-from finetune_kit._clock import SystemClock, using
+from finetune_kit._clock import SystemClock
 
 settings.register_profile("unhurried", deadline=None)  # a busy machine is no fault of the code
 settings.load_profile("unhurried")
 
 FACTS_NOON = datetime(2026, 11, 25, 12).timestamp()  # noqa: DTZ001 - as `today` tells the day
-BEGUN = time.time()
 
 REAL_HOME_VARIABLE = "FINETUNE_KIT_TEST_HOME"
 """A home folder that is kept between runs, so that the real base model is fetched and converted only once."""
@@ -34,18 +31,17 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
 
 
 class ClockOfTheFacts(SystemClock):
-    """The machine's clock, set back to the day on which the shipped host profiles were written: models close."""
+    """Stands still on the day on which the shipped host profiles were written: models close."""
 
     def now(self) -> float:
-        """Seconds since 1970, as if the process had begun on that day."""
-        return FACTS_NOON + time.time() - BEGUN
+        """Seconds since 1970."""
+        return FACTS_NOON
 
 
 @pytest.fixture(autouse=True)
-def day_of_the_facts() -> Iterator[None]:
-    """Every test runs on a day on which the models it trains can be trained."""
-    with using(ClockOfTheFacts()):
-        yield
+def day_of_the_facts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The calendar, and nothing else that tells the time, is of a day on which the models of these tests are open."""
+    monkeypatch.setattr("finetune_kit.hosts.calendar.clock", ClockOfTheFacts)
 
 
 @pytest.fixture(scope="session")
