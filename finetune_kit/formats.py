@@ -7,7 +7,7 @@ from typing import cast
 
 import orjson
 
-from finetune_kit.hosts import MessageWeights
+from finetune_kit.hosts import MessageWeights, PreferenceRows
 from finetune_kit.records import CompletionExample, JsonValue
 from finetune_kit.rows import Rows
 from finetune_kit.templates import PromptTemplate
@@ -17,15 +17,22 @@ _WEIGHT = b'"weight"'
 
 
 def rendered_lines(
-    rows: Rows, template: PromptTemplate | None, *, weights: MessageWeights = "assistant"
+    rows: Rows,
+    template: PromptTemplate | None,
+    *,
+    weights: MessageWeights = "assistant",
+    preferences: PreferenceRows = "openai",
 ) -> Iterator[bytes]:
     """Each row as one JSON line without its end.
 
     Prompts and completions are written by `template`, and without one as conversations of two turns; all others as
-    they are, but for the weights of messages, which are written so that the host learns the same of them.
+    they are, but for the weights of messages, which are written so that the host learns the same of them, and for
+    preference pairs where the host has other names for what they are made of.
     """
     if rows.kind == "chat" and weights != "assistant" and any(map(_has_weights, rows.content_lines())):
         return (_weighted(line, every=weights == "every") for line in rows.content_lines())
+    if rows.kind == "preference" and preferences == "chosen":
+        return map(_chosen, rows.content_lines())
     if rows.kind != "completion":
         return rows.content_lines()
     return (_rendered(example, template) for example in rows if isinstance(example, CompletionExample))
@@ -58,3 +65,12 @@ def _weighted(line: bytes, *, every: bool) -> bytes:
         if every:
             message["weight"] = int(message.get("role") == "assistant" and weight != 0)
     return orjson.dumps(row)
+
+
+def _chosen(line: bytes) -> bytes:
+    """A pair whose answers were checked to be one message each; a row that is no such pair stays as it is."""
+    match orjson.loads(line):
+        case {"input": {**asked}, "preferred_output": [good], "non_preferred_output": [bad]}:
+            return orjson.dumps({**asked, "chosen": good, "rejected": bad})
+        case _:
+            return line

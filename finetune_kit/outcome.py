@@ -51,6 +51,11 @@ def model_of(backend: Backend, name: str, deployment: str | None) -> ModelClient
     if deployment is not None:
         return ModelClient(deployment, backend, card=QUESTIONS.call(lambda: backend.card(name)))
     if backend.profile.needs_deployment:
+        if backend.profile.how_to_deploy:
+            raise BackendError(
+                f"{name} answers on {backend.profile.name!r} only when it is deployed. "
+                f"{backend.profile.how_to_deploy.replace('MODEL', name)}"
+            )
         raise BackendError(
             f"{name} answers on {backend.profile.name!r} only when it is deployed. Deploy it in the host's portal, or "
             f"with `az cognitiveservices account deployment create --name RESOURCE --resource-group GROUP "

@@ -199,7 +199,7 @@ def _check_budget(
 def _spooled(profile: HostProfile, side: Side, template: PromptTemplate | None) -> SpooledFile:
     if side.file is not None and (template is not None or side.rows.kind != "completion"):
         return side.file  # the backend has it already, and it need not become conversations
-    lines = rendered_lines(side.rows, template, weights=profile.message_weights)
+    lines = rendered_lines(side.rows, template, weights=profile.message_weights, preferences=profile.preference_rows)
     file = SpooledFile.of(lines, filename=f"{side.name}.jsonl", byte_order_mark=profile.byte_order_mark)
     most = profile.most_bytes
     if file.size_bytes <= most:

@@ -30,7 +30,7 @@ This page is written from the rules' docstrings by `{command}`.
 |---|---|---|
 """
 _NOUNS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
-_HOSTS = ("openai", "azure", "local")
+_HOSTS = ("openai", "azure", "dashscope", "local")
 HOSTILE = hostile_rows()
 
 

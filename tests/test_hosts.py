@@ -62,7 +62,8 @@ def test_an_unknown_name_is_told_with_what_there_is_and_what_is_near() -> None:
 @pytest.mark.parametrize("name", ["nowhere", "", "../local", "local.json"])
 def test_an_unknown_host_is_told_with_those_there_are(name: str) -> None:
     with pytest.raises(
-        ParameterError, match="there are openai, azure, nebius, crusoe, bedrock, litellm, generic, together, local"
+        ParameterError,
+        match="there are openai, azure, nebius, crusoe, bedrock, litellm, generic, together, dashscope, local",
     ):
         host_profile(name)
 
@@ -200,7 +201,7 @@ def test_the_table_is_aligned_and_tells_its_age() -> None:
 
 def test_all_hosts_stand_in_one_table_and_those_without_models_are_named() -> None:
     table = finetune_kit.models(on=date(2026, 11, 24))
-    assert {row.host for row in table} == {"openai", "azure", "local"}
+    assert {row.host for row in table} == {"openai", "azure", "dashscope", "local"}
     assert "No models are on file for nebius, crusoe, bedrock, litellm, generic, together." in str(table)
     assert str(table[:0]).splitlines()[0].startswith("host")
     with pytest.raises(ParameterError, match=r"give a datetime\.date"):

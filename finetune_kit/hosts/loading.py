@@ -20,7 +20,7 @@ from finetune_kit.hosts.told import told_by_hosts, told_file, with_told
 
 ENVIRONMENT_VARIABLE = "FINETUNE_KIT_HOSTS"
 
-SHIPPED = ("openai", "azure", "nebius", "crusoe", "bedrock", "litellm", "generic", "together", "local")
+SHIPPED = ("openai", "azure", "nebius", "crusoe", "bedrock", "litellm", "generic", "together", "dashscope", "local")
 """In the order in which a model's name is looked up."""
 _PACKAGE = "finetune_kit.hosts"
 _FAULTS_SHOWN = 5

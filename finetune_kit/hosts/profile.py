@@ -17,6 +17,7 @@ from finetune_kit.records import Kind
 Method: TypeAlias = Literal["supervised", "dpo", "reinforcement"]
 Api: TypeAlias = Literal["openai", "azure", "together", "dashscope"]
 MessageWeights: TypeAlias = Literal["assistant", "every", "none"]
+PreferenceRows: TypeAlias = Literal["openai", "chosen"]
 State: TypeAlias = Literal["trainable", "inference only", "closed"]
 
 _LONGEST_NAME = 512
@@ -130,6 +131,8 @@ class HostProfile(FileRules):
     methods: tuple[Method, ...] = ()
     needs_deployment: bool = False
     """Whether a fine-tuned model must be deployed before it answers."""
+    how_to_deploy: str = ""
+    """How, for whoever asks for the model; MODEL in it stands for its name."""
     hosting_per_hour: _Dollars | None = None
     """US dollars for keeping one fine-tuned model ready; 0 where that is free, None where it is not known."""
     learning_rate_is_absolute: bool = False
@@ -178,6 +181,12 @@ class HostProfile(FileRules):
     message_weights: MessageWeights = "assistant"
     """Which messages a `weight` of 0 keeps from being learned: the assistant's, all others being never learned; every
     message's, where all are learned as soon as one has a weight; or none's, where every answer is learned."""
+    preference_rows: PreferenceRows = "openai"
+    """Preference pairs as OpenAI has them, or as `messages` with one `chosen` and one `rejected` message."""
+    top_logprobs: _Count = 20
+    """Of how many tokens at each place its chat tells how probable they are."""
+    counts_logprobs: bool = False
+    """Whether its chat takes that number as `logprobs`, as the completions API does, not as `top_logprobs`."""
     prompt_loss_weight: bool = False
     """Whether the loss weight of prompts can be chosen."""
     has_events: bool = True
@@ -221,7 +230,11 @@ class HostProfile(FileRules):
     def fine_tuned_base(self, model: str) -> str:
         """The base of a fine-tuned model, by its name; empty where it does not look like one of this host's."""
         found = None if self.fine_tuned_pattern is None else re.fullmatch(self.fine_tuned_pattern, model)
-        return "" if found is None else found["base"]
+        if found is None or found["base"] in self.models:
+            return "" if found is None else found["base"]
+        # On some hosts the user's suffix follows the base, with nothing that tells one from the other.
+        known = [name for name in self.models if found["base"].startswith(f"{name}-")]
+        return max(known, key=len, default=found["base"])
 
     def _stands_in(self, model: str, facts: ModelFacts | None, stand_in: str) -> str:
         if stand_in.startswith(model):

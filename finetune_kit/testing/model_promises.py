@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 from finetune_kit.backends import Sampling
 from finetune_kit.results import Results
 from finetune_kit.testing.trial import LABELS, PROMPTS, TEMPLATE, Run, Trial, adds_up, promise
 
-_RENDERED = [TEMPLATE.prompt(prompt) for prompt in PROMPTS]
 _MAX_TOKENS = 12
 
 
@@ -73,23 +73,24 @@ def checkpoints_answer(trial: Trial, run: Run) -> None:
     checkpoints = trial.backend.checkpoints(run.state.id)
     promise(_rising([checkpoint.step for checkpoint in checkpoints]), "checkpoints do not come the oldest first.")
     for checkpoint in checkpoints:
-        promise(trial.backend.card(checkpoint.name).template == TEMPLATE, f"{checkpoint.name} lost its template.")
-        trial.backend.complete(checkpoint.name, _RENDERED[:1], Sampling(max_tokens=1))
+        kept = trial.backend.card(checkpoint.name).template == trial.template
+        promise(kept, f"{checkpoint.name} lost its template.")
+        trial.answers(checkpoint.name, PROMPTS[:1], Sampling(max_tokens=1))
 
 
 def completions_keep_to_their_limits(trial: Trial, run: Run) -> None:
     """One for each prompt, of at most so many tokens, up to the stop sequence."""
-    free = trial.backend.complete(run.model, _RENDERED, Sampling(max_tokens=_MAX_TOKENS))
-    promise(len(free) == len(_RENDERED), f"complete gives {len(free)} answers to {len(_RENDERED)} prompts.")
-    promise(not trial.backend.complete(run.model, [], Sampling()), "complete answers where nothing is asked.")
+    free = trial.answers(run.model, PROMPTS, Sampling(max_tokens=_MAX_TOKENS))
+    promise(len(free) == len(PROMPTS), f"complete gives {len(free)} answers to {len(PROMPTS)} prompts.")
+    promise(not trial.answers(run.model, [], Sampling()), "complete answers where nothing is asked.")
     promise(all(one.completion_tokens <= _MAX_TOKENS for one in free), "complete writes more than `max_tokens`.")
-    [short] = trial.backend.complete(run.model, _RENDERED[:1], Sampling(max_tokens=1))
+    [short] = trial.answers(run.model, PROMPTS[:1], Sampling(max_tokens=1))
     promise(short.completion_tokens <= 1, "complete writes more than `max_tokens`.")
-    for prompt, one in zip(_RENDERED, free, strict=True):
+    for prompt, one in zip(PROMPTS, free, strict=True):
         stop = one.text[len(one.text) // 2 :][:1]  # any model is stopped by what it is known to write
         if stop:
             sampling = Sampling(max_tokens=_MAX_TOKENS, stop=("\0never", stop))
-            [stopped] = trial.backend.complete(run.model, [prompt], sampling)
+            [stopped] = trial.answers(run.model, [prompt], sampling)
             promise(stop not in stopped.text, f"a completion holds its stop sequence {stop!r}: {stopped.text!r}.")
             promise(
                 stopped.finish_reason == "stop", f"a completion that was stopped ends by {stopped.finish_reason!r}."
@@ -98,8 +99,10 @@ def completions_keep_to_their_limits(trial: Trial, run: Run) -> None:
 
 def probabilities_add_up(trial: Trial, run: Run) -> None:
     """One for each completion, in each list."""
-    completions = [TEMPLATE.completion(label) for label in LABELS]
-    adds_up("rank", trial.backend.rank(run.model, _RENDERED, completions), rows=len(_RENDERED))
+    if trial.kind != "completion":  # another check asks the same of conversations
+        return
+    prompts, completions = map(TEMPLATE.prompt, PROMPTS), [TEMPLATE.completion(label) for label in LABELS]
+    adds_up("rank", trial.backend.rank(run.model, list(prompts), completions), rows=len(PROMPTS))
 
 
 def another_instance_knows_it_all(trial: Trial, run: Run) -> None:
@@ -110,7 +113,8 @@ def another_instance_knows_it_all(trial: Trial, run: Run) -> None:
     promise(seen == [event.id for event in run.events], "another instance sees other events of the job.")
     promise(other.resolve(run.model).model == run.model, "another instance does not know the model.")
     promise(other.card(run.model) == trial.backend.card(run.model), "another instance has another card of the model.")
-    promise(len(other.complete(run.model, _RENDERED[:1], Sampling(max_tokens=1))) == 1, "it does not answer there.")
+    there = replace(trial, make=lambda: other)
+    promise(len(there.answers(run.model, PROMPTS[:1], Sampling(max_tokens=1))) == 1, "it does not answer there.")
 
 
 def _rising(numbers: Sequence[float]) -> bool:

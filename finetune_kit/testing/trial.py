@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from finetune_kit.backends import Backend, Event, JobSpec, JobState
+from finetune_kit.backends import Backend, Event, Generation, JobSpec, JobState, Sampling
 from finetune_kit.cards import Hyperparameters, ModelCard
 from finetune_kit.hosts import Resolved
 from finetune_kit.records import Kind
@@ -67,15 +67,26 @@ class Trial:
         """The base model to train."""
         return self.base or next(iter(self.backend.profile.models))
 
+    @cached_property
+    def kind(self) -> Kind:
+        """Prompts and completions, unless the model takes conversations alone."""
+        kinds = self.backend.profile.kinds_of(self.model)
+        return "completion" if not kinds or "completion" in kinds else "chat"
+
+    @property
+    def template(self) -> PromptTemplate | None:
+        """Of the prompts; conversations have none."""
+        return TEMPLATE if self.kind == "completion" else None
+
     @property
     def asked_for(self) -> Resolved:
         """A stand-in for the base model where there is one, so that its note can be looked for."""
         aliases = self.backend.profile.aliases
         return self.backend.resolve(next((name for name in aliases if aliases[name] == self.model), self.model))
 
-    def start(self, *, kind: Kind = "completion", lines: Sequence[bytes] | None = None) -> tuple[JobSpec, JobState]:
+    def start(self, *, kind: Kind | None = None, lines: Sequence[bytes] | None = None) -> tuple[JobSpec, JobState]:
         """A job on the trial's rows, or on `lines`."""
-        resolved = self.asked_for
+        resolved, kind = self.asked_for, kind or self.kind
         spec = JobSpec(
             model=resolved,
             training_file=self.upload(_lines(kind, range(6)) if lines is None else lines, "training.jsonl"),
@@ -99,6 +110,12 @@ class Trial:
         marked = self.backend.profile.byte_order_mark
         with SpooledFile.of(lines, filename=filename, byte_order_mark=marked) as file:
             return self.backend.upload(file).id
+
+    def answers(self, model: str, prompts: Sequence[str], sampling: Sampling) -> list[Generation]:
+        """What a model writes to each, asked as it was trained."""
+        if self.kind == "completion":
+            return self.backend.complete(model, [TEMPLATE.prompt(prompt) for prompt in prompts], sampling)
+        return self.backend.chat(model, [[{"role": "user", "content": prompt}] for prompt in prompts], sampling)
 
     def until(self, job_id: str, done: Callable[[JobState], bool], expected: str) -> JobState:
         """The job's state as soon as it is `done`, or has ended otherwise."""

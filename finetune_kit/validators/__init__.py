@@ -56,6 +56,7 @@ from finetune_kit.validators.task_type import TaskType
 from finetune_kit.validators.token_limit import TokenLimit
 from finetune_kit.validators.tool_calls import ToolCalls
 from finetune_kit.validators.tool_definitions import ToolDefinitions
+from finetune_kit.validators.unheeded_weight import UnheededWeight
 
 __all__ = [
     "DEFAULT",
@@ -120,6 +121,7 @@ __all__ = [
     "TokenLimit",
     "ToolCalls",
     "ToolDefinitions",
+    "UnheededWeight",
     "Validator",
     "check_disjoint",
     "check_labels",

@@ -50,6 +50,7 @@ from finetune_kit.validators.task_type import TaskType
 from finetune_kit.validators.token_limit import TokenLimit
 from finetune_kit.validators.tool_calls import ToolCalls
 from finetune_kit.validators.tool_definitions import ToolDefinitions
+from finetune_kit.validators.unheeded_weight import UnheededWeight
 
 # Without these the training fails or teaches nothing.
 _ESSENTIAL: tuple[AnyValidator, ...] = (
@@ -108,7 +109,9 @@ _RAW_UPLOAD: tuple[AnyValidator, ...] = (Separator(), StopSequence())
 
 def essential_rules(host: str | FileRules = "openai") -> tuple[AnyValidator, ...]:
     """What the door of `train` asks: without these the training fails or teaches nothing."""
-    return (MinimumExamples(minimum=_profile(host).min_examples or 1), *_ESSENTIAL)
+    profile = _profile(host)
+    more = (UnheededWeight(profile),) if isinstance(profile, HostProfile) and profile.message_weights == "none" else ()
+    return (MinimumExamples(minimum=profile.min_examples or 1), *_ESSENTIAL, *more)
 
 
 def default_rules(

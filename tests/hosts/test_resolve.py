@@ -70,7 +70,7 @@ def test_what_only_looks_like_one_is_unknown(host: str, model: str) -> None:
 
 def test_a_host_whose_models_are_not_on_file_decides_itself() -> None:
     decides = {name for name in SHIPPED if host_profile(name).any_model}
-    assert decides == {"nebius", "crusoe", "bedrock", "litellm", "generic", "together"}
+    assert decides == {"nebius", "crusoe", "bedrock", "litellm", "generic", "together", "dashscope"}
     for name in decides:
         assert host_profile(name).resolve("org/big-1") == Resolved(requested="org/big-1", model="org/big-1")
 

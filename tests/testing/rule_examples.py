@@ -226,6 +226,10 @@ EXAMPLES: dict[str, Examples] = {
         [FREE, LABELLED],
     ),
     "host_kind": Examples([FREE], [TALK], HostKind(chat_alone())),
+    "unheeded_weight": Examples(
+        [chat(("user", "Hi"), ("assistant", {"content": "No", "weight": 0}), ("user", "?"), ("assistant", "Yes"))],
+        [TALK, chat(("user", "Hi"), ("assistant", {"content": "Yes", "weight": 1}))],
+    ),
     "token_limit": Examples(
         [("word " * 600, "word " * 500)], [("word " * 500, "word " * 500)], TokenLimit(1_000, "m on h", counted_words)
     ),

@@ -310,5 +310,5 @@ class HostedBackend:
         return self._ranked(chats_asked(model, conversations, Sampling(max_tokens=MOST_TOKENS)), answers)
 
     def _ranked(self, calls: Sequence[Call], texts: Sequence[str]) -> list[list[float]]:
-        asked = [with_logprobs(call) for call in calls]
+        asked = [with_logprobs(call, self.profile) for call in calls]
         return self._answers.all(asked, lambda _, answer: ranked(texts, answer))

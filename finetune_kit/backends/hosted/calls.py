@@ -12,6 +12,7 @@ from finetune_kit.backends.hosted.asking import JsonObject
 from finetune_kit.backends.hosted.objects import read_chat_generation, read_generation
 from finetune_kit.backends.protocol import ChatMessages, Generation, JobState, Sampling
 from finetune_kit.errors import RequestRefusedError, UnknownModelError
+from finetune_kit.hosts import HostProfile
 from finetune_kit.records import JsonValue
 
 _MOST_STOPS = 4
@@ -108,9 +109,12 @@ def chats_asked(model: str, conversations: Sequence[ChatMessages], sampling: Sam
     return [Call(model, sampling, messages=messages) for messages in conversations]
 
 
-def with_logprobs(call: Call) -> Call:
-    """The same call, answered with the most probable tokens at each place: five of them, or twenty in a chat."""
-    told: dict[str, JsonValue] = {"logprobs": 5} if call.messages is None else {"logprobs": True, "top_logprobs": 20}
+def with_logprobs(call: Call, profile: HostProfile) -> Call:
+    """The same call, answered with the most probable tokens at each place: five of them, in a chat up to twenty."""
+    told: dict[str, JsonValue] = {"logprobs": 5}
+    if call.messages is not None:
+        most = profile.top_logprobs
+        told = {"logprobs": most} if profile.counts_logprobs else {"logprobs": True, "top_logprobs": most}
     return replace(call, more={**call.more, **told})
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     AnyClient: TypeAlias = OpenAI | AzureOpenAI | AsyncOpenAI | AsyncAzureOpenAI
 
 _V1 = "/openai/v1"
+COMPATIBLE, OWN = "/compatible-mode/v1", "/api/v1"
+"""At DashScope, below one address: files and models as OpenAI has them, and the host's own calls."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +54,8 @@ class Settings:
                 f"base_url={shown_address(found)!r} is no address: it begins with https://.", parameter="base_url"
             )
         found = found.rstrip("/")
+        if self.profile.api == "dashscope":
+            return found.removesuffix(COMPATIBLE).removesuffix(OWN) + COMPATIBLE
         return found if self.profile.api != "azure" or self._dated(found) or found.endswith(_V1) else found + _V1
 
     def _dated(self, address: str) -> bool:

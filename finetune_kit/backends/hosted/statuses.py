@@ -46,11 +46,12 @@ _CHAT_ONLY = re.compile(r"is a chat model|v1/chat/completions", re.IGNORECASE)
 _PLAIN_ONLY = re.compile(r"is not a chat model", re.IGNORECASE)
 _CLOSED = {"training_not_available"}
 _CLOSED_WORDS = re.compile(r"winding down|no longer able to create", re.IGNORECASE)
-_QUOTA = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "insufficient_balance"}
+_QUOTA = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "insufficient_balance", "Arrearage"}
 _NO_MODEL = {"model_not_found", "deploymentnotfound", "deployment_not_found", "invalid_model"}
 _SLOTS = {"exceeded_active_jobs", "daily_rate_limit_exceeded", "too_many_jobs", "job_limit_exceeded"}
 _SLOTS_WORDS = re.compile(
-    r"(?:maximum|limit|too many|exceed|reached).*\b(?:pending|active|queued|running|concurrent|training|fine.?tun\w+)\b"
+    r"(?:maximum|limit|too many|exceed|reached|only \d+).*"
+    r"\b(?:pending|active|queued|running|concurrent|training|fine.?tun\w+)\b"
     r".*\b(?:jobs?|requests?|runs?)\b",
     re.IGNORECASE | re.DOTALL,
 )

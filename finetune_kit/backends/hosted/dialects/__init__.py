@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from finetune_kit.backends.hosted.asking import Asker
+from finetune_kit.backends.hosted.dialects.dashscope_files import DashScopeFiles
+from finetune_kit.backends.hosted.dialects.dashscope_jobs import DashScopeJobs, check_dashscope
 from finetune_kit.backends.hosted.dialects.together_files import TogetherFiles
 from finetune_kit.backends.hosted.dialects.together_jobs import TogetherJobs, check_together
 from finetune_kit.backends.hosted.files import Files
@@ -27,6 +29,7 @@ _DIALECTS: Mapping[Api, Dialect] = {
     "openai": Dialect(),
     "azure": Dialect(),
     "together": Dialect(TogetherJobs, TogetherFiles, check_together),
+    "dashscope": Dialect(DashScopeJobs, DashScopeFiles, check_dashscope),
 }
 
 

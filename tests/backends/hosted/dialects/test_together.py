@@ -373,6 +373,16 @@ def test_weights_are_written_so_that_only_what_should_be_is_learned(fake: FakeTo
     assert ("assistant", 1) in weights
 
 
+def test_how_probable_answers_are_is_asked_by_a_number() -> None:
+    said = {"tokens": ["yes"], "token_logprobs": [-0.1], "top_logprobs": None}
+    choice = {"message": {"role": "assistant", "content": "yes"}, "finish_reason": "stop", "logprobs": said}
+    with answering(Says({"choices": [choice]}), host="together") as (backend, host):
+        [ranked] = backend.rank_chat("m", [[{"role": "user", "content": "?"}]], ["yes", "no"])
+    assert host.asked[0].json["logprobs"] == 5
+    assert "top_logprobs" not in host.asked[0].json
+    assert ranked[0] > 0.99
+
+
 def test_jobs_are_listed_at_once_and_from_behind_one(backend: HostedBackend) -> None:
     file = sent(backend)
     ids = [backend.start(spec(file, suffix=name)).id for name in ("a", "b", "c")]
