@@ -26,7 +26,7 @@ def backend_of(job_id: str) -> Backend:
 
 def _place_of(intent: Intent) -> Backend:
     if intent.place.host == "local":
-        return LocalBackend()
+        return LocalBackend(home=intent.place.account)
     addresses = [intent.place.address or None, *intent.place.account.split(" ")[1:2], None]
     trouble: FinetuneKitError | None = None
     for address in dict.fromkeys(addresses):

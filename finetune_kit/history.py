@@ -9,7 +9,7 @@ from html import escape
 from typing import overload
 
 from finetune_kit._quoting import counted
-from finetune_kit.backends import Backend, HostedBackend, LocalBackend
+from finetune_kit.backends import Backend, LocalBackend
 from finetune_kit.errors import ParameterError
 from finetune_kit.hosts import DAYS_OF_WARNING, ModelFacts, host_profiles, today
 from finetune_kit.job import FineTuneJob
@@ -87,12 +87,9 @@ class JobRow:
                 "settings: it looks for the job first.",
                 parameter="job_id",
             )
-        return FineTuneJob.attach(self.job_id, backend if backend is not None else self._backend())
-
-    def _backend(self) -> Backend:
-        if self.host == "local":
-            return LocalBackend(home=self.account)
-        return HostedBackend(base_url=self.address or None, host=self.host)
+        if backend is None and self.host == "local":
+            backend = LocalBackend(home=self.account)
+        return FineTuneJob.attach(self.job_id, backend)
 
     def cells(self) -> tuple[str, ...]:
         """What the table shows."""

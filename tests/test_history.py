@@ -65,10 +65,11 @@ def test_a_row_can_be_attached_to() -> None:
 
 
 def test_what_came_of_nothing_is_told_as_that() -> None:
-    with pytest.raises(QuotaError):
-        split().train(backend=Losing(QuotaError("no money.")))
-    with using(FastClock(float("inf"))), pytest.raises(UnclearOutcomeError):
-        split().train(backend=Losing(UnclearOutcomeError("cut.")), suffix="unclear")
+    with using(FastClock(float("inf"))):
+        with pytest.raises(QuotaError):
+            split().train(backend=Losing(QuotaError("no money.")))
+        with pytest.raises(UnclearOutcomeError):
+            split().train(backend=Losing(UnclearOutcomeError("cut.")), suffix="unclear")
     unclear, refused = finetune_kit.jobs()
     assert (unclear.intent, refused.intent) == ("asked", "void")
     text = str(finetune_kit.jobs())

@@ -67,6 +67,8 @@ class Total:
         if report.failures:
             self.failed[report.seed] = report.failures
             print(f"seed {report.seed}:", *report.failures, sep="\n    ", flush=True)
+            if any(failure.startswith("hangs") for failure in report.failures):
+                print(report.said, flush=True)
 
     def told(self, seeds: range, seconds: float) -> str:
         counts = Counter(failure.partition(":")[0] for failures in self.failed.values() for failure in failures)

@@ -96,7 +96,7 @@ def _anywhere(random: Random) -> Fault:
 def _strange(random: Random) -> Fault:
     match random.randrange(5):
         case 0:
-            return Fault("clock_skew", "* **", nth=random.randint(1, 20), seconds=random.choice((-600, -60, 60, 1e6)))
+            return Fault("clock_skew", "* **", nth=random.randint(1, 20), seconds=random.choice((-600, -60, 60, 3000)))
         case 1:
             return Fault("stuck", CREATE, times=None, at=random.choice(("validating_files", "queued", "running")))
         case 2:

@@ -1,4 +1,4 @@
-"""Deaths at an exact place: the n-th line or call of the code that is on trial, and from there on nothing runs."""
+"""Deaths at an exact place: the n-th line or call of the code that is on trial."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ class Death:
 
     def _count(self) -> None:
         self.steps += 1
-        if self.came or self.steps == self._at:
+        if self.steps == self._at:
             if self._by_signal:
                 os.kill(os.getpid(), signal.SIGKILL)
-            self.came = True  # also in what the dying process would do on its way out
-            raise Killed
+            self.came = True
+            raise Killed  # which also ends the tracing
 
     def entered(self, frame: FrameType, event: str, argument: object) -> Trace | None:
         if not self._watched(frame.f_code.co_filename):

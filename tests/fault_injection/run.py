@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import tempfile
+import traceback
 from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -29,7 +30,7 @@ CALM_AFTER, GIVEN_UP_AFTER = 8, 14
 """So many attempts are disturbed, and so many made."""
 PAUSE_SECONDS = 900.0
 """After so long the user starts the script again that has ended by an error."""
-RUN_SECONDS = 90
+RUN_SECONDS = 60
 SECRET_CHARACTERS = 12
 """So many of the key's in a row are a leak."""
 
@@ -162,19 +163,24 @@ def _check_secrets(plan: Plan, folder: Path, report: Report) -> None:
     orjson.dumps(report.said)  # which takes text only
 
 
+class Overdue(BaseException):
+    """A run hangs; no attempt catches it."""
+
+
 @contextmanager
 def _limited(report: Report) -> Generator[None]:
     """A run that hangs is a failure, not the end of all runs."""
 
     def overdue(*_: object) -> None:
-        raise TimeoutError(f"the run has not ended in {RUN_SECONDS} s")
+        raise Overdue(f"the run has not ended in {RUN_SECONDS} s")
 
     before = signal.signal(signal.SIGALRM, overdue)
     signal.alarm(RUN_SECONDS)
     try:
         yield
-    except TimeoutError as error:
+    except Overdue as error:
         report.failures.append(f"hangs: {error}")
+        report.said += traceback.format_exc()
     finally:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, before)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -44,7 +45,10 @@ class Outcome:
 def rows() -> Split:
     asked = [(f"Where is parcel {number}?", "track") for number in range(10)]
     asked += [(f"I want the money for order {number} back", "refund") for number in range(10)]
-    return Dataset.from_records(asked).to_chat().split(0.8)
+    split = Dataset.from_records(asked).to_chat().split(0.8)
+    gc.collect()
+    gc.freeze()  # all that is loaded by now: after each death, only what the dead left has to be looked at
+    return split
 
 
 def run(
@@ -58,17 +62,18 @@ def run(
     on_notice: OnNotice | None = None,
 ) -> Outcome:
     """Train, listen from behind the last event or, where the host mixes them up, for any new one; fetch the results."""
-    with HostedBackend(api_key=key, base_url=base_url, host=host) as backend:
-        job = rows().train(model, backend=backend, n_epochs=2, suffix="parcels")
-        told = seen.read_text().split() if seen.exists() else []
-        for event in job.follow(after=told[-1] if told and by_cursor else None, on_notice=on_notice):
-            if not by_cursor and event.id in told:
-                continue
-            with seen.open("a") as out:
-                out.write(f"{event.id}\n")
-        job.wait(on_notice=on_notice)
-        results = job.results()
-        return Outcome(job_id=job.id, model=job.state.fine_tuned_model or "", steps=len(results.metrics))
+    backend = HostedBackend(api_key=key, base_url=base_url, host=host)  # the dead close nothing
+    job = rows().train(model, backend=backend, n_epochs=2, suffix="parcels")
+    told = seen.read_text().split() if seen.exists() else []
+    for event in job.follow(after=told[-1] if told and by_cursor else None, on_notice=on_notice):
+        if not by_cursor and event.id in told:
+            continue
+        with seen.open("a") as out:
+            out.write(f"{event.id}\n")
+    job.wait(on_notice=on_notice)
+    results = job.results()
+    backend.close()
+    return Outcome(job_id=job.id, model=job.state.fine_tuned_model or "", steps=len(results.metrics))
 
 
 def impatient(patch: pytest.MonkeyPatch) -> None:
