@@ -21,6 +21,7 @@ OnRetry: TypeAlias = Callable[["Retry"], None]
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0
 _SPREAD = 0.1  # of what a host names: many clients that were sent away together must not come back together
 _MOST_SPREAD_SECONDS = 5.0
+_LONGEST_ASKED_SECONDS = 366 * 86_400.0  # no system sleeps until a date in the year 9999
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +49,9 @@ def may_try_again(error: BaseException) -> bool:
 def retry_after(error: BaseException) -> float:
     """How many seconds the host asks to be left alone; 0 where it names none."""
     seconds = getattr(error, "retry_after_seconds", None)
-    return max(0.0, float(seconds)) if isinstance(seconds, int | float) and math.isfinite(seconds) else 0.0
+    if not isinstance(seconds, int | float) or not math.isfinite(seconds):
+        return 0.0
+    return min(max(0.0, float(seconds)), _LONGEST_ASKED_SECONDS)
 
 
 def pause_before(
@@ -162,5 +165,8 @@ def _error(state: RetryCallState) -> BaseException | None:
     return state.outcome.exception() if state.outcome is not None else None
 
 
-QUESTIONS = Retries()
-"""For one question that changes nothing, asked on behalf of a caller who waits: some two minutes at most."""
+QUESTIONS = Retries(deadline_seconds=600.0)
+"""For one question that changes nothing, asked on behalf of a caller who waits: some two minutes, ten at most.
+
+A host that wants to be left alone for longer is told of at once.
+"""

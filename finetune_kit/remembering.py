@@ -58,8 +58,11 @@ def saw(backend: Backend, state: JobState, *, told_end: bool = True) -> None:
 
 def settle_ends() -> None:
     """Remember of all jobs of whose success this process was told that it has made use of them."""
-    while _told_ends:
-        ledger, place, job_id = _told_ends.pop()
+    while True:
+        try:
+            ledger, place, job_id = _told_ends.pop()
+        except IndexError:  # asked for, not looked for: other threads take of them too
+            return
         try:
             ledger.intents.end_seen(place, job_id)
         except StorageError as error:

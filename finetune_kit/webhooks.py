@@ -28,7 +28,7 @@ _JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,199}")
 _EVENT = re.compile(r"fine_tuning\.job\.(succeeded|failed|cancelled)")
 
 End: TypeAlias = Literal["succeeded", "failed", "cancelled"]
-Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
+Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]] | Iterable[tuple[bytes, bytes]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,24 +102,33 @@ def _key(secret: str) -> bytes:
     if not secret.startswith(_PREFIX):
         return secret.encode()
     try:
-        return base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
+        key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
     except (binascii.Error, ValueError):
-        # not chained: the cause would show the secret's form
+        key = b""
+    if not key:  # anybody could sign with an empty one; outside of `except`: the cause would show the secret's form
         raise ParameterError(
             "the webhook's secret is damaged: behind 'whsec_' stands no base64. Copy it again.", parameter="secret"
-        ) from None
+        )
+    return key
 
 
 def _signed(headers: Headers) -> tuple[str, str, list[str]]:
     pairs = cast("Mapping[str, str]", headers).items() if isinstance(headers, Mapping) else headers
-    found = {str(name).lower(): value for name, value in pairs}
+    found = {_text(name).lower(): _text(value) for name, value in pairs}
     values: list[str] = []
     for name in ("webhook-id", "webhook-timestamp", "webhook-signature"):
-        value = found.get(name)
-        if not isinstance(value, str) or not value.strip():
+        value = found.get(name, "")
+        if not value.strip():
             raise WebhookError(f"the message has no header {name!r}: no host has sent it so.")
         values.append(value)
     return values[0], values[1], values[2].split()[:_MOST_SIGNATURES]
+
+
+def _text(header: object) -> str:
+    """Servers of ASGI hand over bytes."""
+    if isinstance(header, bytes):
+        return header.decode("latin-1")
+    return header if isinstance(header, str) else ""
 
 
 def _matches(signed: bytes, signatures: Sequence[str], keys: Sequence[bytes]) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from finetune_kit import Dataset
+from finetune_kit import Dataset, remembering
 from finetune_kit.backends import JobState
 from finetune_kit.errors import JobNotFinishedError, UnknownFileError
 from finetune_kit.ledger import Intent, Ledger, Place
@@ -147,3 +147,12 @@ def test_a_file_that_another_job_reads_is_kept(caplog: pytest.LogCaptureFixture)
     saw(backend, replace(state, id="other"))
     assert delete_files(backend, state) == (state.validation_file,)
     assert delete_files(backend, state) == ()
+
+
+def test_two_threads_may_settle_the_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    class TakenMeanwhile(list[object]):
+        def __bool__(self) -> bool:
+            return True
+
+    monkeypatch.setattr(remembering, "_told_ends", TakenMeanwhile())
+    settle_ends()

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from finetune_kit._clock import FastClock, clock, using
-from finetune_kit._retry import Retries, Retry, may_try_again, pause_before, retry_after
+from finetune_kit._retry import QUESTIONS, Retries, Retry, may_try_again, pause_before, retry_after
 from finetune_kit.errors import (
     AuthenticationError,
     BackendError,
@@ -165,3 +165,15 @@ def test_callers_may_say_themselves_what_is_tried_again() -> None:
 
 async def _await(retries: Retries, ask: Callable[[], Awaitable[str]]) -> str:
     return await retries.call_async(ask)
+
+
+def test_a_pause_until_the_end_of_the_calendar_is_one_that_a_system_can_sleep() -> None:
+    error = RateLimitError("slow", retry_after_seconds=2.6e11)
+    assert pause_before(1, error) < 9e9, "time.sleep refuses more"
+
+
+def test_who_asks_one_question_hears_at_once_of_a_host_that_wants_to_be_left_alone_for_hours() -> None:
+    host = Host(RateLimitError("slow", retry_after_seconds=7200))
+    with using(FastClock(float("inf"))), pytest.raises(RateLimitError):
+        QUESTIONS.call(host.answer)
+    assert host.asked == 1

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from itertools import count
 
@@ -15,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune_kit._clock import FastClock, using
+from finetune_kit._clock import FastClock, SystemClock, using
 from finetune_kit.dataset import Dataset
 from finetune_kit.errors import JobNotFoundError, ParameterError, WebhookError
 from finetune_kit.job import FineTuneJob
@@ -26,6 +27,13 @@ from tests.rows_of import PAIRS
 KEY = b"a webhook's secret, 32 bytes long"
 SECRET = "whsec_" + base64.b64encode(KEY).decode()
 _numbers = count(1)
+
+
+@pytest.fixture(autouse=True)
+def today() -> Iterator[None]:
+    """The openai package, which has the same messages to judge, knows the machine's time alone."""
+    with using(SystemClock()):
+        yield
 
 
 def body_of(job_id: object = "ftjob-1", kind: str = "fine_tuning.job.succeeded", **more: object) -> bytes:
@@ -212,3 +220,15 @@ def test_the_hosts_word_counts_not_the_messages(job: FineTuneJob, monkeypatch: p
         FineTuneJob.from_webhook(body, headers_of(body), backend=job.backend)
     with pytest.raises(WebhookError):
         FineTuneJob.from_webhook(body, headers_of(body, key=b"another"), secret=SECRET, backend=job.backend)
+
+
+def test_an_empty_key_with_which_anybody_could_sign_is_refused() -> None:
+    body = body_of()
+    with pytest.raises(ParameterError, match="damaged"):
+        read_webhook(body, headers_of(body, key=b""), secret="whsec_")
+
+
+def test_headers_in_bytes_are_read_as_asgi_servers_hand_them_over() -> None:
+    body = body_of()
+    raw = [(name.encode(), value.encode()) for name, value in headers_of(body).items()]
+    assert read_webhook(body, raw, secret=SECRET).job_id == "ftjob-1"

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 from finetune_kit.backends import Backend, JobState
-from finetune_kit.errors import JobNotFoundError
 from finetune_kit.launching.files import Files
 from finetune_kit.launching.locks import alone
 from finetune_kit.launching.lookup import LookUp, spec_of
@@ -94,13 +93,9 @@ def _begun_before(
 
 def _still_wanted(intent: Intent, look: LookUp) -> JobState | None:
     """The job of an earlier launch, unless it is gone or was cancelled."""
-    job_id = intent.job_id or ""
-    try:
-        job = look.patience.ask(lambda: look.backend.job(job_id))
-    except JobNotFoundError:
-        job = None
+    job = look.known(intent)
     if job is None or job.status == "cancelled":
-        look.ledger.intents.end_seen(look.place, job_id)
+        look.ledger.intents.end_seen(look.place, intent.job_id or "")
         return None
     when = datetime.fromtimestamp(intent.created_at, UTC).astimezone().isoformat(" ", "minutes")
     _log.warning(

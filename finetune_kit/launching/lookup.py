@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import chain, repeat
 
 from finetune_kit._clock import clock
 from finetune_kit.backends import Backend, JobSpec, JobState
-from finetune_kit.errors import BackendError
+from finetune_kit.errors import BackendError, JobNotFoundError
 from finetune_kit.launching.locks import alone
 from finetune_kit.launching.order import Order
 from finetune_kit.launching.patience import Patience
@@ -17,7 +18,7 @@ from finetune_kit.ledger import Intent, Ledger, Place
 
 SETTLE_SECONDS = 60.0
 """How long a host may take until a job that it has created stands in its lists."""
-_PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0)
+_PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0)  # the last one again and again
 
 _log = logging.getLogger("finetune_kit")
 
@@ -66,17 +67,30 @@ class LookUp:
 
         `since` is when the host was asked; None where that was just now.
         """
-        asked = clock().monotonic() - (0.0 if since is None else max(0.0, clock().now() - since))
-        settle = SETTLE_SECONDS if self.backend.profile.runs_jobs else 0.0
-        for pause in (*_PAUSES, *[_PAUSES[-1]] * 1000):
-            passed = clock().monotonic() - asked  # before the look, so that the last one is late enough
+        for _ in self._moments(since):
             found = self.now(intent, spec)
             if found:
                 return self.one(intent, found)
+        return None
+
+    def known(self, intent: Intent) -> JobState | None:
+        """The job that came of an intent; None where it is gone, not where the host does not know it yet."""
+        job_id = intent.job_id or ""
+        for _ in self._moments(intent.posted_at):
+            with suppress(JobNotFoundError):
+                return self.patience.ask(lambda: self.backend.job(job_id))
+        return None
+
+    def _moments(self, since: float | None) -> Iterator[None]:
+        """When to look, the last time so long after the host was asked that what is not there then is not there."""
+        asked = clock().monotonic() - (0.0 if since is None else max(0.0, clock().now() - since))
+        settle = SETTLE_SECONDS if self.backend.profile.runs_jobs else 0.0
+        for pause in chain(_PAUSES, repeat(_PAUSES[-1])):
+            passed = clock().monotonic() - asked  # before the look, so that the last one is late enough
+            yield
             if passed >= settle:
-                return None
+                return
             clock().sleep(min(pause, settle - passed))
-        raise AssertionError  # never: a thousand pauses are longer than any settling
 
     def one(self, intent: Intent, found: list[JobState]) -> JobState:
         """The job to keep; twins of it, which a lost answer and a second question can make, are cancelled."""

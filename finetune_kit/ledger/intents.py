@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 
 from finetune_kit._clock import clock
 from finetune_kit._database import Database
+from finetune_kit.errors import StorageError
 from finetune_kit.ledger.place import Place
 
 IntentState: TypeAlias = Literal["waiting", "asked", "started", "void"]
@@ -94,10 +95,12 @@ class Intents:
         """Remember that the host is about to be asked; a job may exist from now on."""
         now = clock().now()
         with self._database.transaction(durable=True) as connection:
-            connection.execute(
+            changed = connection.execute(
                 "UPDATE intents SET state = 'asked', posted_at = ?, posts = posts + 1 WHERE token = ?",
                 (now, intent.token),
-            )
+            ).rowcount
+        if changed != 1:
+            raise StorageError("the ledger was moved away just before a job was to be started.", retryable=True)
         return replace(intent, state="asked", posted_at=now, posts=intent.posts + 1)
 
     def refused(self, intent: Intent, *, for_good: bool) -> Intent:

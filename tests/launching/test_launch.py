@@ -125,10 +125,18 @@ def test_a_job_that_was_given_up_is_not_taken(world: World, how: str) -> None:
     elif how == "let go":
         let_go(Host(world), first.id)
     else:
-        world.script["job"] = [JobNotFoundError("no such job.")]
+        world.script["job"] = [JobNotFoundError("no such job.") for _ in range(50)]
     second = launch(order(), Host(world))
     assert second.id != first.id
+    world.script["job"] = []
     assert launch(order(), Host(world)).id == second.id
+
+
+def test_a_job_that_the_host_does_not_know_yet_is_no_reason_for_a_second_one(world: World) -> None:
+    first = launch(order(), Host(world))
+    world.script["job"] = [JobNotFoundError("no such job."), JobNotFoundError("no such job.")]
+    assert launch(order(), Host(world)).id == first.id
+    assert world.count("start") == 1
 
 
 @pytest.mark.parametrize("change", ["text", "epochs", "validation", "account", "seed", "metadata", "method", "suffix"])

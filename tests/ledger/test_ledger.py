@@ -47,6 +47,14 @@ def intent(token: str, *, fingerprint: str = "same", place: Place = PLACE, at: f
 # intents
 
 
+def test_a_host_is_not_asked_for_what_the_ledger_no_longer_knows_of(tmp_path: Path) -> None:
+    known = intent("t")
+    Ledger(tmp_path / "home").intents.add(known)
+    (tmp_path / "home").rename(tmp_path / "away")
+    with pytest.raises(StorageError, match="moved away"):
+        Ledger(tmp_path / "home").intents.asking(known)
+
+
 def test_an_intent_comes_back_as_it_was_written(ledger: Ledger) -> None:
     written = intent("t")
     ledger.intents.add(written)
