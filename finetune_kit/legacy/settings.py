@@ -161,7 +161,10 @@ def _version(wanted: _Wanted) -> str | None:
 
 
 def forget() -> None:
-    """Let go of all backends and of what the log was told, as in a new process."""
+    """Let go of all backends, and of what the log was told, as in a new process; connections are closed."""
+    for one in _made.values():
+        if isinstance(one.backend, HostedBackend):
+            one.backend.close()
     _made.clear()
     _noted.clear()
 

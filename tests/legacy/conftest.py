@@ -33,12 +33,14 @@ DISHES = (
 
 
 @pytest.fixture(autouse=True)
-def nothing_assigned(monkeypatch: pytest.MonkeyPatch) -> None:
+def nothing_assigned(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Scripts assign to the module, and the next test must not see it."""
     for name in ("backend", "api_key", "api_key_path", "api_version", "organization"):
         monkeypatch.setattr(openai, name, None)
     monkeypatch.setattr(openai, "api_base", "https://api.openai.com/v1")
     monkeypatch.setattr(openai, "api_type", "open_ai")
+    settings.forget()
+    yield
     settings.forget()
 
 

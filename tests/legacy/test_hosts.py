@@ -47,8 +47,8 @@ def test_on_a_host_that_takes_prompts_and_completions(prepared: Path, monkeypatc
         assert [json.loads(line) for line in sent] == [json.loads(line) for line in lines]
         assert host.counts["POST /fine_tuning/jobs"] == 1
         assert end["result"].startswith(b"step,elapsed_tokens,elapsed_examples,training_loss,")
-        backend = HostedBackend(api_key=KEY, base_url=host.base_url, host="nebius")
-        assert ModelClient(end["job"]["fine_tuned_model"], backend).complete("炒蛋多少钱?") == "炒蛋今天20元"
+        with HostedBackend(api_key=KEY, base_url=host.base_url, host="nebius") as backend:
+            assert ModelClient(end["job"]["fine_tuned_model"], backend).complete("炒蛋多少钱?") == "炒蛋今天20元"
 
 
 @pytest.mark.usefixtures("prepared")
@@ -64,8 +64,8 @@ def test_on_a_host_that_takes_conversations_alone(monkeypatch: pytest.MonkeyPatc
         sent = json.loads(openai.File.download(str(file["id"])).splitlines()[0])
         asked, answered = sent["messages"]
         assert (asked["content"], answered["content"]) == ("炒蛋多少钱?", "炒蛋今天20元")
-        backend = HostedBackend(api_key=KEY, base_url=host.base_url)
-        assert ModelClient(end["job"]["fine_tuned_model"], backend).complete("炒蛋多少钱?") == "炒蛋今天20元"
+        with HostedBackend(api_key=KEY, base_url=host.base_url) as backend:
+            assert ModelClient(end["job"]["fine_tuned_model"], backend).complete("炒蛋多少钱?") == "炒蛋今天20元"
 
 
 @pytest.mark.usefixtures("prepared")
