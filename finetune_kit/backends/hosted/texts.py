@@ -39,7 +39,7 @@ def plain(text: str, *, limit: int = _LIMIT) -> str:
     """`text` on one line without control characters, cut at `limit` characters."""
     shown = text[: 2 * limit]
     if not (shown.isascii() and shown.isprintable()):
-        shown = "".join(" " if char in "\r\n\t" else char for char in shown if char in "\r\n\t" or _harmless(char))
+        shown = "".join(" " if char.isspace() else char for char in shown if char.isspace() or _harmless(char))
     shown = " ".join(shown.split()) if "  " in shown or shown != shown.strip() else shown
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
 
@@ -50,5 +50,5 @@ def told(text: str, known: Iterable[str] = (), *, limit: int = _LIMIT) -> str:
 
 
 def _harmless(char: str) -> bool:
-    """No control character, none that turns the direction of writing, no half of a surrogate pair."""
-    return unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+    """No control character, none that turns the direction of writing, no half of a surrogate pair, none unassigned."""
+    return unicodedata.category(char) not in {"Cc", "Cf", "Cn", "Co", "Cs"}
