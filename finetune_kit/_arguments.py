@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import operator
+import sys
 from contextlib import suppress
 from typing import SupportsFloat, SupportsIndex
 
+from finetune_kit._quoting import shown
 from finetune_kit.errors import ParameterError
 
 MAX_SEED = 2**32 - 1
@@ -21,7 +23,7 @@ def whole_number(name: str, value: object, low: int, high: int | None = None) ->
     if whole is not None and low <= whole and (high is None or whole <= high):
         return whole
     allowed = f"of at least {low}" if high is None else f"from {low} to {high}"
-    raise ParameterError(f"{name}={value!r}: give a whole number {allowed}.", parameter=name)
+    raise ParameterError(f"{name}={shown(value)}: give a whole number {allowed}.", parameter=name)
 
 
 def number(name: str, value: object, low: float, high: float, *, meaning: str = "") -> float:
@@ -32,7 +34,8 @@ def number(name: str, value: object, low: float, high: float, *, meaning: str = 
             real = float(value)
     if low <= real <= high:
         return real
-    raise ParameterError(f"{name}={value!r}: give a number from {low:g} to {high:g}{meaning}.", parameter=name)
+    allowed = f"of at least {low:g}" if high == sys.float_info.max else f"from {low:g} to {high:g}"
+    raise ParameterError(f"{name}={shown(value)}: give a number {allowed}{meaning}.", parameter=name)
 
 
 def string(name: str, value: object) -> str:

@@ -9,7 +9,7 @@ from typing import Literal, cast
 
 from finetune_kit._arguments import number, string, whole_number
 from finetune_kit._limits import checked_flag
-from finetune_kit._quoting import quoted
+from finetune_kit._quoting import quoted, shown
 from finetune_kit.cards import ClassificationSettings
 from finetune_kit.errors import ParameterError
 from finetune_kit.hosts import Method
@@ -48,7 +48,7 @@ class AskedClasses:
     def _check_two(self, labels: Sequence[str]) -> None:
         if self.n_classes not in (None, 2):
             raise _error(
-                f"classification_n_classes={self.n_classes}: this set has 2 labels, {_listed(labels)}: pass "
+                f"classification_n_classes={shown(self.n_classes)}: this set has 2 labels, {_listed(labels)}: pass "
                 f"classification_positive_class={labels[0]!r}, or the other one.",
                 "n_classes",
             )
@@ -79,7 +79,7 @@ class AskedClasses:
         if self.n_classes is None:
             raise _error(f"{what}: {instead}.", "n_classes")
         if self.n_classes != len(labels):
-            raise _error(f"classification_n_classes={self.n_classes}, but {what}: {instead}.", "n_classes")
+            raise _error(f"classification_n_classes={shown(self.n_classes)}, but {what}: {instead}.", "n_classes")
 
 
 def asked_classes(
@@ -91,8 +91,8 @@ def asked_classes(
         for name, value in given.items():
             if value is not None:
                 raise ParameterError(
-                    f"classification_{name}={value!r} has no effect without compute_classification_metrics=True. Pass "
-                    "both, or neither.",
+                    f"classification_{name}={shown(value)} has no effect without compute_classification_metrics=True. "
+                    "Pass both, or neither.",
                     parameter=f"classification_{name}",
                 )
         return None
@@ -113,7 +113,9 @@ def asked_classes(
 def _betas(values: object) -> tuple[float, ...]:
     name = "classification_betas"
     if isinstance(values, str) or not isinstance(values, Iterable):
-        raise ParameterError(f"{name}={values!r}: give a list of numbers above 0, such as [0.5, 2].", parameter=name)
+        raise ParameterError(
+            f"{name}={shown(values)}: give a list of numbers above 0, such as [0.5, 2].", parameter=name
+        )
     betas = tuple(_beta(f"{name}[{place}]", value) for place, value in enumerate(cast("Iterable[object]", values)))
     return tuple(dict.fromkeys(betas))
 
@@ -123,7 +125,7 @@ def _beta(name: str, value: object) -> float:
         beta = number(name, value, math.ulp(0.0), 1e6)
     except ParameterError as error:
         raise ParameterError(
-            f"{name}={value!r}: give a number above 0, up to 1,000,000; the larger, the more recall weighs.",
+            f"{name}={shown(value)}: give a number above 0, up to 1,000,000; the larger, the more recall weighs.",
             parameter="classification_betas",
         ) from error
     return beta

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TypeGuard, cast, get_args
 
 from finetune_kit._arguments import number, string, whole_number
-from finetune_kit._quoting import quoted
+from finetune_kit._quoting import quoted, shown
 from finetune_kit.cards import Hyperparameters
 from finetune_kit.errors import ParameterError
 from finetune_kit.hosts import HostProfile, Method, today
@@ -77,7 +77,8 @@ def _beta(method: Method, value: object) -> float | None:
         raise ParameterError("beta=0: give a number above 0, up to 2; 0.1 is usual.", parameter="beta")
     if method != "dpo":
         raise ParameterError(
-            f'beta={value!r} belongs to direct preference optimization: pass method="dpo" with it, or leave it out.',
+            f'beta={shown(value)} belongs to direct preference optimization: pass method="dpo" with it, or leave it '
+            "out.",
             parameter="beta",
         )
     return beta
@@ -108,7 +109,7 @@ def checked_method(profile: HostProfile, base: str, method: object, kind: Kind) 
     word = string("method", method)
     if not _is_method(word):
         names = ", ".join(map(repr, get_args(Method)))
-        raise ParameterError(f"method={word!r} is not known; there are {names}.", parameter="method")
+        raise ParameterError(f"method={shown(word)} is not known; there are {names}.", parameter="method")
     if word == "reinforcement":
         raise ParameterError(
             "method='reinforcement' needs a grader that scores each answer, which this version does not take. Train on "
@@ -236,4 +237,4 @@ def checked_flag(name: str, value: object) -> bool:
     """True or False, and nothing that only looks like it."""
     if isinstance(value, bool):
         return value
-    raise ParameterError(f"{name}={value!r}: give True or False.", parameter=name)
+    raise ParameterError(f"{name}={shown(value)}: give True or False.", parameter=name)

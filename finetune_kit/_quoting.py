@@ -6,11 +6,24 @@ import json
 from collections.abc import Mapping
 
 _LIMIT = 40
+_LONGEST = 80
 
 
 def quoted(text: str) -> str:
     """The text in quotes, shortened, with nothing in it that a terminal would obey."""
     return repr(text if len(text) <= _LIMIT else text[: _LIMIT - 1] + "…")
+
+
+def shown(value: object) -> str:
+    """Any value that somebody passed, as Python writes it, shortened; never an error of its own."""
+    if isinstance(value, str):
+        return quoted(value)
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 - anybody's `__repr__`, and whole numbers of more than 4,300 digits
+        return f"a very long {type(value).__name__}" if isinstance(value, int) else f"a {type(value).__name__}"
+    text = text if text.isprintable() else ascii(text)[1:-1]
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
 def described(value: object) -> str:

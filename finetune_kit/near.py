@@ -25,6 +25,7 @@ from itertools import chain, repeat
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from finetune_kit._asked import asked_and_answered
+from finetune_kit._quoting import shown
 from finetune_kit.errors import ParameterError
 from finetune_kit.records import Example
 from finetune_kit.repeats import repeated
@@ -142,7 +143,7 @@ def checked_threshold(value: object, name: str = "threshold") -> float:
     if isinstance(value, int | float) and not isinstance(value, bool) and _LEAST_THRESHOLD <= value <= 1:
         return float(value)
     raise ParameterError(
-        f"{name}={value!r}: give the least similarity, a number from {_LEAST_THRESHOLD} to 1.", parameter=name
+        f"{name}={shown(value)}: give the least similarity, a number from {_LEAST_THRESHOLD} to 1.", parameter=name
     )
 
 

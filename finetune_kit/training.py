@@ -23,6 +23,7 @@ from finetune_kit._limits import (
     checked_seed,
     checked_suffix,
 )
+from finetune_kit._quoting import shown
 from finetune_kit.backends import Backend, JobState, connect
 from finetune_kit.cards import ClassificationSettings, Hyperparameters, ModelCard
 from finetune_kit.changes import counts_of
@@ -168,7 +169,7 @@ def as_rules(validators: object) -> tuple[AnyValidator, ...]:
         return ()
     # Most people run no type checker, and a single rule is easily passed as it is.
     if not isinstance(validators, Iterable):
-        raise ParameterError(f"{validators!r} is not a list of rules. Put it into one.", parameter="validators")
+        raise ParameterError(f"{shown(validators)} is not a list of rules. Put it into one.", parameter="validators")
     return tuple(cast("Iterable[AnyValidator]", validators))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from fractions import Fraction
 
 import pytest
@@ -25,6 +26,31 @@ class Array:
 
     def __float__(self) -> float:
         raise TypeError("only arrays of one element")
+
+
+class Unprintable:
+    """Raises when it is shown."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no words")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [10**5000, -(10**5000), "a" * 100_000, [0] * 100_000, Unprintable(), "\x1b[2J"],
+    ids=["long", "negative", "text", "list", "unprintable", "escape"],
+)
+def test_whatever_is_passed_is_told_in_a_short_and_harmless_message(value: object) -> None:
+    for check in (lambda: whole_number("n", value, 1, 4), lambda: number("n", value, 0, 1)):
+        with pytest.raises(ParameterError, match=r"^n=.*: give a") as raised:
+            check()
+        assert len(str(raised.value)) < 200
+        assert str(raised.value).isprintable()
+
+
+def test_a_range_without_an_upper_end_names_none() -> None:
+    with pytest.raises(ParameterError, match=r"^x=-1: give a number of at least 0\.$"):
+        number("x", -1, 0, sys.float_info.max)
 
 
 def test_whole_numbers_of_any_library_are_taken() -> None:

@@ -9,6 +9,7 @@ from functools import partial
 from itertools import chain
 from typing import Protocol, TypeVar, cast
 
+from finetune_kit._quoting import shown
 from finetune_kit.errors import ParameterError
 from finetune_kit.rows import Batch, Origin, Refusal, Rows, Source
 from finetune_kit.validators.illustrate import Illustrator
@@ -105,7 +106,7 @@ def _start(validator: AnyValidator) -> _Run:
         return _SetRun(validator)
     # The types forbid it, but most people run no type checker, and a class is easily passed for its instance.
     raise ParameterError(
-        f"{validator!r} is not a validator. Pass an object with a `code` and `check(batch)` or `start()`, "
+        f"{shown(validator)} is not a validator. Pass an object with a `code` and `check(batch)` or `start()`, "
         "such as EmptyCompletion(), or a function decorated with @row_validator.",
         parameter="validators",
     )
