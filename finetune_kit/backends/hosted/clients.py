@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from finetune_kit._extras import require
-from finetune_kit.backends.hosted.credentials import key_for, shown_address
+from finetune_kit._arguments import string
+from finetune_kit.backends.hosted.credentials import checked_address, key_for, login_in, without_login
+from finetune_kit.backends.hosted.texts import PRIVATE_HEADERS
 from finetune_kit.errors import ParameterError
 from finetune_kit.hosts import HostProfile
 
@@ -37,7 +40,10 @@ class Settings:
     @property
     def address(self) -> str:
         """Where the host's API answers; `ParameterError` where nobody says."""
-        found = self.base_url or (os.environ.get("OPENAI_BASE_URL") if self.profile.name == "openai" else None)
+        given = None if self.base_url is None else string("base_url", self.base_url).strip()
+        if given == "":
+            raise ParameterError("base_url is empty: pass the host's address, or leave it out.", parameter="base_url")
+        found = given or (os.environ.get("OPENAI_BASE_URL") if self.profile.name == "openai" else None)
         if self.profile.api == "azure":
             found = found or os.environ.get("AZURE_OPENAI_ENDPOINT")
         found = (
@@ -49,11 +55,7 @@ class Settings:
                 f"the host {self.profile.name!r} has an address for each account: pass base_url={azure}.",
                 parameter="base_url",
             )
-        if not found.startswith(("http://", "https://")):
-            raise ParameterError(
-                f"base_url={shown_address(found)!r} is no address: it begins with https://.", parameter="base_url"
-            )
-        found = found.rstrip("/")
+        found = checked_address(found).rstrip("/")
         if self.profile.api == "dashscope":
             return found.removesuffix(COMPATIBLE).removesuffix(OWN) + COMPATIBLE
         return found if self.profile.api != "azure" or self._dated(found) or found.endswith(_V1) else found + _V1
@@ -77,7 +79,7 @@ class Settings:
         return cast("AsyncOpenAI", self._make("AsyncAzureOpenAI" if self._dated(self.address) else "AsyncOpenAI"))
 
     def _make(self, kind: str) -> object:
-        address = self.address
+        address, login = without_login(self.address), login_in(self.address)
         more: dict[str, object] = {} if self.timeout_seconds is None else {"timeout": self.timeout_seconds}
         if self._dated(address):
             root = address if address.endswith("/openai") else f"{address}/openai"
@@ -86,6 +88,8 @@ class Settings:
             more |= {"base_url": address}
             if self.api_version is not None:
                 more["default_query"] = {"api-version": self.api_version}
+        if login is not None:  # in the address, the transport would log it
+            more["default_headers"] = {"Authorization": f"Basic {b64encode(login.encode()).decode()}"}
         return getattr(openai(), kind)(
             api_key=key_for(self.profile, self.api_key),
             organization=self.organization,
@@ -97,7 +101,7 @@ class Settings:
 
 def openai() -> Any:
     """The package, imported on use."""
-    return require("openai", extra="hosted", purpose="A hosted backend")
+    return import_module("openai")
 
 
 def is_async(client: AnyClient) -> bool:
@@ -159,5 +163,7 @@ def twin(client: AnyClient) -> AnyClient | None:
 
 def secrets_of(client: AnyClient) -> tuple[str, ...]:
     """What a client knows and must not be shown."""
-    found = (client.api_key, vars(client).get("_azure_ad_token"))
+    headers = cast("Mapping[str, object]", vars(client).get("_custom_headers") or {})
+    private = [str(value).rpartition(" ")[2] for name, value in headers.items() if name.lower() in PRIVATE_HEADERS]
+    found = (client.api_key, vars(client).get("_azure_ad_token"), *private)
     return tuple(one for one in found if isinstance(one, str) and one)

@@ -152,7 +152,8 @@ class Connection:
         return cast("OpenAI", made)
 
     def _host(self, client: AnyClient) -> Host:
-        secrets = (*secrets_of(client), *password_in(str(client.base_url)))
+        address = self.settings.address if self._client is None else str(client.base_url)
+        secrets = (*secrets_of(client), *password_in(address))
         return Host(self.profile, shown_address(str(client.base_url)), secrets)
 
     @staticmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeAlias, cast
@@ -10,7 +10,7 @@ from typing import TypeAlias, cast
 from finetune_kit.backends.hosted.asked import Ask
 from finetune_kit.backends.hosted.retry_after import retry_after_seconds
 from finetune_kit.backends.hosted.statuses import Refusal, refused
-from finetune_kit.backends.hosted.texts import told
+from finetune_kit.backends.hosted.texts import HIDDEN, PRIVATE_HEADERS, told
 from finetune_kit.errors import (
     AuthenticationError,
     FinetuneKitError,
@@ -169,12 +169,24 @@ def _reason(error: Exception, known: Known) -> str:
 def scrub(error: BaseException, known: Known) -> None:
     """Take secrets out of the texts of `error` and what caused it, which a traceback would show."""
     for one in _chain(error):
+        _hide_headers(one)
         one.args = tuple(told(arg, known, limit=2000) if isinstance(arg, str) else arg for arg in one.args)
         for name in ("message", "body"):
             value: object = getattr(one, name, None)
             if isinstance(value, str | Mapping):
                 with suppress(AttributeError):  # read-only
                     setattr(one, name, _scrubbed(cast("object", value), known))
+
+
+def _hide_headers(error: BaseException) -> None:
+    """Whoever logs or pickles the cause of an error would write down the key that its request was sent with."""
+    response = getattr(error, "response", None)
+    for owner in (error, response, *(getattr(response, "history", None) or ())):
+        with suppress(RuntimeError):  # some know no request, and say so
+            headers: object = getattr(getattr(owner, "request", None), "headers", None)
+            if isinstance(headers, MutableMapping):
+                for name in PRIVATE_HEADERS.intersection(map(str.lower, cast("Mapping[str, str]", headers))):
+                    headers[name] = HIDDEN
 
 
 def _scrubbed(value: object, known: Known) -> object:

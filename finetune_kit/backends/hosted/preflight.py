@@ -10,6 +10,7 @@ from finetune_kit._clock import clock
 from finetune_kit.backends.hosted.asked import Ask
 from finetune_kit.backends.hosted.asking import READ_SECONDS, Asker
 from finetune_kit.backends.hosted.listing import everything
+from finetune_kit.backends.hosted.names import final_model
 from finetune_kit.backends.hosted.objects.values import Members, count, items, members, moment, text
 from finetune_kit.backends.hosted.statuses import NOT_OFFERED
 from finetune_kit.errors import AccessError, JobSlotsError, ModelClosedError, RequestRefusedError, ShutdownWarning
@@ -28,10 +29,12 @@ def check_before_start(asker: Asker, model: Resolved) -> None:
     listed = _listed(asker)
     profile = asker.host.profile
     if listed is not None:
-        found = next((one for one in listed if one.get("id") == model.model), None)
-        if found is not None:
-            _check_open(found, model)
-        elif profile.lists_models and listed:
+        found = [one for one in listed if one.get("id") in {model.model, model.base or model.model}]
+        for one in found:
+            _check_open(one, model)
+        # Checkpoints can be trained further, and not every list has them.
+        seen = any(one.get("id") == model.model for one in found) or final_model(model.model) != model.model
+        if profile.lists_models and listed and not seen:
             raise AccessError(
                 f"{asker.host.address} does not list the model {model.model!r} for this key: it was taken away, or the "
                 f"key's project may not use it. It lists {_some(listed)}.",

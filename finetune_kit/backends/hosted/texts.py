@@ -6,7 +6,9 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-_HIDDEN = "[secret]"
+HIDDEN = "[secret]"
+PRIVATE_HEADERS = frozenset({"authorization", "proxy-authorization", "api-key", "x-api-key", "cookie"})
+"""Of a request, in lower case."""
 _LIMIT = 400
 
 # Keys by their looks: OpenAI's with the middle of it starred out too, tokens behind the word that announces them,
@@ -31,8 +33,8 @@ def without_secrets(text: str, known: Iterable[str] = ()) -> str:
     """`text` with everything hidden that is one of `known`, or looks like a key."""
     for secret in known:
         if len(secret) >= _SHORTEST_KNOWN:
-            text = text.replace(secret, _HIDDEN)
-    return _SECRETS.sub(_HIDDEN, text)
+            text = text.replace(secret, HIDDEN)
+    return _SECRETS.sub(HIDDEN, text)
 
 
 def plain(text: str, *, limit: int = _LIMIT) -> str:

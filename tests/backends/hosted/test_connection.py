@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import pickle
+from base64 import b64encode
 from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
@@ -48,6 +49,68 @@ def test_a_key_that_cannot_be_one_is_told_before_it_is_sent_and_not_shown(key: s
     with pytest.raises(errors.AuthenticationError) as caught:
         HostedBackend(key).job("ftjob-1")
     assert "sk-" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", [5, b"sk-bytes", ["sk-in-a-list"]])
+def test_a_key_that_is_no_text_is_told_and_not_shown(key: Any) -> None:
+    with pytest.raises(errors.ParameterError, match=r"api_key is .*, not text") as caught:
+        HostedBackend(key, "http://127.0.0.1:9/v1").job("ftjob-1")
+    assert "sk-" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("", " ", "example.com/v1", "ftp://example.com", "http://", "https://[", "https://a b/v1", "https://a/\nv1"),
+        *(
+            "https://a:99999/v1",
+            "https://me:pass-word@a:x/v1",
+            "https://a/v1?api-version=1&key=pass-word",
+            5,
+            b"http://a",
+        ),
+    ],
+)
+def test_an_address_that_can_be_none_is_told_before_anything_is_sent_to_it(address: Any) -> None:
+    for told in (lambda backend: backend.job("ftjob-1"), repr):
+        with pytest.raises(errors.ParameterError, match="base_url") as caught:
+            told(HostedBackend(KEY, address))
+        assert "pass-word" not in str(caught.value)
+        assert caught.value.parameter == "base_url"
+
+
+def test_an_address_may_be_written_carelessly() -> None:
+    with answering(Says(JOB)) as (_, host):
+        for address in (f" {host.url}//\n", host.url.replace("http", "HTTP")):
+            with HostedBackend(KEY, address) as backend:
+                assert backend.job("ftjob-1").id == "ftjob-1"
+
+
+def test_a_password_in_the_address_is_sent_and_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    with answering(error(400, "no pass:wörd here")) as (_, host):
+        address = host.url.replace("http://", "http://me:pass%3Aw%C3%B6rd@")
+        with HostedBackend(KEY, address) as backend, pytest.raises(errors.RequestRefusedError) as caught:
+            backend.job("ftjob-1")
+        basic = host.asked[0].headers["authorization"] or ""
+    assert basic == f"Basic {b64encode('me:pass:wörd'.encode()).decode()}"
+    for secret in ("pass:wörd", "pass%3A", basic.removeprefix("Basic ")):
+        assert secret not in caplog.text + str(caught.value) + repr(vars(backend))
+
+
+@pytest.mark.parametrize("style", ["openai", "azure"])
+def test_whoever_logs_or_pickles_the_cause_of_an_error_finds_no_key_in_it(style: str) -> None:
+    with answering(error(403)) as (_, host):
+        version = "2024-10-21" if style == "azure" else None
+        with (
+            HostedBackend(KEY, host.url, style, api_version=version) as backend,
+            pytest.raises(errors.AccessError) as caught,
+        ):
+            backend.job("ftjob-1")
+    cause = cast("Any", caught.value.__cause__)
+    for request in (cause.request, cause.response.request):
+        assert KEY not in repr(dict(request.headers))
+        assert "[secret]" in request.headers.values()
 
 
 def test_no_secret_is_shown() -> None:

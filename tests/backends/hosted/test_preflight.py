@@ -52,6 +52,21 @@ def test_a_closed_model_is_told(model: dict[str, object]) -> None:
         backend.preflight(ASKED)
 
 
+def test_a_checkpoint_that_is_not_listed_can_be_trained_further() -> None:
+    tuned = f"ft:{BASE}:me::1"
+    with answering(host_with()) as (backend, _):
+        backend.preflight(backend.resolve(f"{tuned}:ckpt-step-48"))
+        with pytest.raises(errors.AccessError, match="does not list"):
+            backend.preflight(backend.resolve(tuned))
+
+
+def test_what_was_trained_from_a_closed_model_is_not_trained_further() -> None:
+    tuned = f"ft:{BASE}:me::1"
+    listed = Says({"data": [{"id": tuned}, {"id": BASE, "shutdown_date": "2020-01-01"}]})
+    with answering(listed) as (backend, _), pytest.raises(errors.ModelClosedError, match="2020-01-01"):
+        backend.preflight(backend.resolve(tuned))
+
+
 def test_a_model_that_ends_soon_is_a_warning() -> None:
     soon = (datetime.now(UTC) + timedelta(days=30)).date().isoformat()
     with (
