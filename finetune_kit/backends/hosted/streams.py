@@ -12,6 +12,7 @@ from finetune_kit.backends.hosted.asked import Ask
 from finetune_kit.backends.hosted.asking import Asker, Reply, arguments_of, read_object
 from finetune_kit.backends.hosted.calls import Call
 from finetune_kit.backends.hosted.clients import openai
+from finetune_kit.backends.hosted.objects.generation import end_of
 from finetune_kit.backends.hosted.objects.values import first, members
 from finetune_kit.errors import FinetuneKitError, RequestRefusedError
 from finetune_kit.records import JsonValue
@@ -37,9 +38,9 @@ def until_stop(pieces: Iterable[str], stops: tuple[str, ...]) -> Iterator[str]:
     held = ""
     for piece in pieces:
         held += piece
-        ends = [place for stop in stops if (place := held.find(stop)) >= 0]
-        if ends:
-            yield from [held[: min(ends)]] if min(ends) else []
+        end = end_of(held, stops)
+        if end is not None:
+            yield from [held[:end]] if end else []
             return
         ready = len(held) - (longest - 1)
         if ready > 0:

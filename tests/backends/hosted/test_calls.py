@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from finetune_kit import errors
 from finetune_kit.backends import AnswersAsync, Sampling, Streams
+from finetune_kit.backends.hosted.objects.generation import cut as cut_at_stop
 from finetune_kit.backends.hosted.ranking import ranked
 from finetune_kit.backends.hosted.streams import until_stop
 from finetune_kit.records import JsonValue
@@ -211,11 +212,15 @@ def test_an_error_in_a_stream_is_ours() -> None:
 
 @given(st.lists(st.text("ab|", max_size=4)), st.lists(st.text("ab|", min_size=1, max_size=3), max_size=3))
 def test_a_stream_ends_where_the_whole_text_would(pieces: list[str], stops: list[str]) -> None:
-    whole = "".join(pieces)
-    ends = [whole.find(stop) for stop in stops if stop in whole]
     streamed = list(until_stop(pieces, tuple(stops)))
-    assert "".join(streamed) == whole[: min(ends, default=len(whole))]
+    assert "".join(streamed) == cut_at_stop("".join(pieces), tuple(stops))
     assert all(streamed)
+
+
+def test_the_stop_sequence_that_is_complete_first_ends_the_text() -> None:
+    assert cut_at_stop("a|a", ("|", "a|a")) == "a"
+    assert cut_at_stop("xEND", ("END", "D")) == "x"
+    assert cut_at_stop("abc", ()) == "abc"
 
 
 def step(token: str, **options: float) -> dict[str, JsonValue]:

@@ -35,8 +35,14 @@ def read_chat_generation(value: JsonValue, sampling: Sampling) -> Generation:
 
 def cut(text: str, stops: tuple[str, ...]) -> str:
     """`text` up to the first stop sequence; hosts take four of them, and some ignore them."""
-    ends = [place for stop in stops if (place := text.find(stop)) >= 0]
-    return text[: min(ends)] if ends else text
+    end = end_of(text, stops)
+    return text if end is None else text[:end]
+
+
+def end_of(text: str, stops: tuple[str, ...]) -> int | None:
+    """Where the stop sequence begins that is complete first, as hosts stop while they write; None without any."""
+    found = [(place + len(stop), place) for stop in stops if (place := text.find(stop)) >= 0]
+    return min(found)[1] if found else None
 
 
 def _first_choice(value: JsonValue) -> Members:
