@@ -161,6 +161,12 @@ def twin(client: AnyClient) -> AnyClient | None:
     )
 
 
+def lasting_secret_of(client: AnyClient) -> str:
+    """The key that an account is known by; tokens that change by the hour are none."""
+    changing = vars(client).get("_api_key_provider") is not None
+    return "" if changing or not isinstance(client.api_key, str) else client.api_key
+
+
 def secrets_of(client: AnyClient) -> tuple[str, ...]:
     """What a client knows and must not be shown."""
     headers = cast("Mapping[str, object]", vars(client).get("_custom_headers") or {})

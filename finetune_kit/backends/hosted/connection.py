@@ -17,6 +17,7 @@ from finetune_kit.backends.hosted.clients import (
     Settings,
     checked,
     is_async,
+    lasting_secret_of,
     openai,
     secrets_of,
     twin,
@@ -94,7 +95,7 @@ class Connection:
     def account(self) -> str:
         """Whose files and jobs these are."""
         client = self.asker.client
-        who = fingerprint(*(secrets_of(client) or ("",)), client.organization or "", client.project or "")
+        who = fingerprint(lasting_secret_of(client), client.organization or "", client.project or "")
         return f"{self.profile.name} {self.shown} {who}"
 
     @property

@@ -144,6 +144,17 @@ def test_accounts_are_told_apart_by_host_address_key_and_project() -> None:
     assert KEY[3:] not in "".join(accounts)
 
 
+def test_an_account_stays_the_same_when_its_token_is_renewed() -> None:
+    accounts: set[str] = set()
+    for token in ("token-of-one-hour", "token-of-the-next"):
+        azure = openai.AzureOpenAI(
+            azure_endpoint="http://127.0.0.1:9", azure_ad_token=token, api_version="2025-04-01-preview"
+        )
+        with azure:
+            accounts.add(HostedBackend(host="azure", client=azure).account)
+    assert len(accounts) == 1, "else a job that was started before is not found again"
+
+
 def test_an_address_is_needed_where_each_account_has_its_own() -> None:
     with pytest.raises(errors.ParameterError, match="AZURE_OPENAI_ENDPOINT"):
         HostedBackend(KEY, host="azure").job("ftjob-1")
