@@ -13,6 +13,7 @@ from typing import Any, TypeAlias, cast
 import orjson
 from pydantic import ValidationError
 
+from finetune_kit._arguments import string
 from finetune_kit.errors import FormatError, ParameterError, SourceNotFoundError
 from finetune_kit.hosts.plugins import installed_hosts, origin_of
 from finetune_kit.hosts.profile import FileRules, HostProfile
@@ -35,7 +36,7 @@ def host_profile(name: str, *, hosts: str | os.PathLike[str] | None = None) -> H
     `FormatError` where a plug-in brings the host along and is broken.
     """
     profiles = _all_profiles(hosts)
-    if name not in profiles:
+    if string("host", name) not in profiles:
         raise ParameterError(f"host={name!r} is not known; there are {', '.join(profiles)}.", parameter="host")
     found = profiles[name]
     if isinstance(found, FormatError):

@@ -10,9 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from finetune_kit._arguments import string
-from finetune_kit.backends.hosted.credentials import checked_address, key_for, login_in, without_login
-from finetune_kit.backends.hosted.texts import PRIVATE_HEADERS
-from finetune_kit.errors import ParameterError
+from finetune_kit.backends.hosted.credentials import checked_address, key_for, login_in, shown_address, without_login
+from finetune_kit.backends.hosted.texts import PRIVATE_HEADERS, told
+from finetune_kit.errors import BackendError, ParameterError
 from finetune_kit.hosts import HostProfile
 
 if TYPE_CHECKING:
@@ -90,13 +90,14 @@ class Settings:
                 more["default_query"] = {"api-version": self.api_version}
         if login is not None:  # in the address, the transport would log it
             more["default_headers"] = {"Authorization": f"Basic {b64encode(login.encode()).decode()}"}
-        return getattr(openai(), kind)(
-            api_key=key_for(self.profile, self.api_key),
-            organization=self.organization,
-            project=self.project,
-            max_retries=0,
-            **more,
-        )
+        key, make = key_for(self.profile, self.api_key), getattr(openai(), kind)
+        try:
+            return make(api_key=key, organization=self.organization, project=self.project, max_retries=0, **more)
+        except (ImportError, OSError, ValueError) as error:  # of proxies and certificates that the environment names
+            raise BackendError(
+                f"no connection to {shown_address(address)} can be prepared: {told(str(error), (key,))}. Check the "
+                "environment's variables for proxies and certificates, such as HTTPS_PROXY and SSL_CERT_FILE."
+            ) from error
 
 
 def openai() -> Any:

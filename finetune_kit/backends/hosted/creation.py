@@ -31,7 +31,7 @@ def body_of(spec: JobSpec, profile: HostProfile) -> dict[str, JsonValue]:
         body["hyperparameters"] = chosen
     if profile.keeps_metadata:
         body["metadata"] = dict[str, JsonValue](metadata_of(spec, profile))
-    return {**body, **profile.extra_body}
+    return {**profile.extra_body, **body}  # so that no profile can take the token away
 
 
 def metadata_of(spec: JobSpec, profile: HostProfile) -> dict[str, str]:

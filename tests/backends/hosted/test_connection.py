@@ -113,6 +113,19 @@ def test_whoever_logs_or_pickles_the_cause_of_an_error_finds_no_key_in_it(style:
         assert "[secret]" in request.headers.values()
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"), [("SSL_CERT_FILE", "/nowhere.pem"), ("ALL_PROXY", "gopher://me:pass-word@127.0.0.1:9")]
+)
+def test_a_connection_that_cannot_be_prepared_is_our_error(
+    variable: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(errors.BackendError, match="SSL_CERT_FILE") as caught:
+        HostedBackend(KEY, "https://127.0.0.1:9/v1").job("ftjob-1")
+    assert not caught.value.retryable
+    assert "pass-word" not in str(caught.value)
+
+
 def test_no_secret_is_shown() -> None:
     backend = HostedBackend(KEY, "https://user:pass-word@example.com/v1/")
     shown = f"{backend!r} {backend.account} {vars(backend)!r} {backend._connection!r} {backend._asker!r}"

@@ -10,9 +10,10 @@ import pytest
 
 from finetune_kit import HostedBackend, ModelCard, PromptTemplate, errors
 from finetune_kit.backends import JobSpec
+from finetune_kit.backends.hosted.creation import body_of
 from finetune_kit.backends.protocol import ListsJobs, TellsTime
 from finetune_kit.cards import Hyperparameters
-from finetune_kit.hosts import Resolved
+from finetune_kit.hosts import Resolved, host_profile
 from tests.backends.hosted.scripted_host import Asked, Says, answering, error
 
 MODEL = "gpt-4.1-2025-04-14"
@@ -119,7 +120,6 @@ def test_a_template_without_room_is_left_out(keeping: HostedBackend) -> None:
 
 
 def _body(backend: HostedBackend, order: JobSpec) -> dict[str, object]:
-    from finetune_kit.backends.hosted.creation import body_of
 
     return dict(body_of(order, backend.profile))
 
@@ -231,3 +231,13 @@ def test_a_job_that_cannot_be_paused_goes_on() -> None:
         with pytest.raises(errors.BackendError, match="cannot be paused"):
             backend.pause("ftjob-1")
         assert not host.paths()
+
+
+def test_a_profile_adds_to_a_creation_and_takes_no_token_away() -> None:
+    profile = host_profile("openai").model_copy(
+        update={"extra_body": {"metadata": {}, "model": "other", "tier": "low"}}
+    )
+    body = body_of(asked := spec(token="token-1"), profile)
+    assert body["tier"] == "low"
+    assert body["model"] == asked.model.model
+    assert "token-1" in str(body["metadata"])
