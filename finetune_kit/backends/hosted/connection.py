@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import threading
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
+from finetune_kit._arguments import number, string
 from finetune_kit.backends.hosted.answering import AsyncAnswers
 from finetune_kit.backends.hosted.asking import Asker, AsyncAsker
 from finetune_kit.backends.hosted.calls import Habits
@@ -81,9 +83,11 @@ class Connection:
             api_key=self.api_key,
             base_url=self.base_url,
             api_version=self.api_version,
-            organization=self.organization,
-            project=self.project,
-            timeout_seconds=self.timeout_seconds,
+            organization=None if self.organization is None else string("organization", self.organization),
+            project=None if self.project is None else string("project", self.project),
+            timeout_seconds=None
+            if self.timeout_seconds is None
+            else number("timeout_seconds", self.timeout_seconds, 0.001, sys.float_info.max),
         )
 
     @property

@@ -126,6 +126,15 @@ def test_a_connection_that_cannot_be_prepared_is_our_error(
     assert "pass-word" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [*(("timeout_seconds", value) for value in ("x", -1, 0, float("nan"))), ("project", 5), ("organization", [])],
+)
+def test_a_setting_of_the_wrong_kind_is_told_before_anything_is_sent(name: str, value: Any) -> None:
+    with pytest.raises(errors.ParameterError, match=name):
+        HostedBackend(KEY, "http://127.0.0.1:9/v1", **{name: value}).job("ftjob-1")
+
+
 def test_no_secret_is_shown() -> None:
     backend = HostedBackend(KEY, "https://user:pass-word@example.com/v1/")
     shown = f"{backend!r} {backend.account} {vars(backend)!r} {backend._connection!r} {backend._asker!r}"
