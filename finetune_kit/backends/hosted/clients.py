@@ -165,7 +165,7 @@ def twin(client: AnyClient) -> AnyClient | None:
 def lasting_secret_of(client: AnyClient) -> str:
     """The key that an account is known by; tokens that change by the hour are none."""
     changing = vars(client).get("_api_key_provider") is not None
-    return "" if changing or not isinstance(client.api_key, str) else client.api_key
+    return "" if changing else client.api_key or ""
 
 
 def secrets_of(client: AnyClient) -> tuple[str, ...]:
