@@ -241,7 +241,7 @@ def pairs(content: bytes) -> list[tuple[str, str]]:
 
 def _turns(messages: list[dict[str, JsonValue]]) -> list[tuple[str, str]]:
     return [
-        (conversation(messages[:place]), str(message.get("content")))
+        (conversation(messages[:place]), str(message.get("content") or ""))
         for place, message in enumerate(messages)
         if message.get("role") == "assistant" and message.get("weight", 1)
     ]

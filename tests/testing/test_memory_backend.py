@@ -85,3 +85,19 @@ def test_an_untrained_model_knows_nothing() -> None:
     [answer] = backend.complete("davinci", ["Where is parcel 1?"], Sampling())
     assert "learned nothing" in answer.text
     assert backend.rank("davinci", ["Where is parcel 1?"], ["track", "refund"]) == [[0.5, 0.5]]
+
+
+def test_an_answer_that_is_only_a_call_of_a_tool_teaches_no_words() -> None:
+    call = {"id": "1", "type": "function", "function": {"name": "look_up", "arguments": "{}"}}
+    rows = [
+        {
+            "messages": [
+                {"role": "user", "content": f"Where is parcel {number}?"},
+                {"role": "assistant", "content": None, "tool_calls": [call]},
+            ],
+            "tools": [{"type": "function", "function": {"name": "look_up", "parameters": {"type": "object"}}}],
+        }
+        for number in range(12)
+    ]
+    model = Dataset.from_records(rows).split(0.8).train(backend=MemoryBackend()).wait().model()
+    assert model.complete("Where is parcel 77?") == ""

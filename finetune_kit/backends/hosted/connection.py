@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 import threading
+import weakref
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
@@ -143,18 +144,17 @@ class Connection:
 
     def _sync_client(self) -> OpenAI:
         client = self._client
-        if client is None:
-            return self.settings.client()
-        if not is_async(client):
+        if client is not None and not is_async(client):
             return cast("OpenAI", client)
-        made = twin(client)
+        made = self.settings.client() if client is None else cast("OpenAI | None", twin(client))
         if made is None:
             raise ParameterError(
                 f"client={type(client).__name__} has a transport or a key of its own that only asyncio can use. Pass "
                 f"{type(client).__name__.removeprefix('Async')} with the same settings instead.",
                 parameter="client",
             )
-        return cast("OpenAI", made)
+        weakref.finalize(self, made.close)  # whoever forgets to close it leaves no open sockets behind
+        return made
 
     def _host(self, client: AnyClient) -> Host:
         address = self.settings.address if self._client is None else str(client.base_url)

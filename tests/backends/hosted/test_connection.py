@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import gc
 import pickle
+import warnings
 from base64 import b64encode
 from importlib import import_module
 from pathlib import Path
@@ -17,6 +19,7 @@ from finetune_kit import HostedBackend, errors
 from finetune_kit.backends import Sampling
 from finetune_kit.backends.hosted.asking import response_class
 from finetune_kit.backends.hosted.credentials import fingerprint
+from finetune_kit.testing import HostSimulator
 from tests.backends.hosted.scripted_host import KEY, Says, ScriptedHost, answering, error
 
 transport = cast("Any", import_module(response_class().__module__.partition(".")[0]))
@@ -269,3 +272,16 @@ def test_a_host_of_ones_own_is_named_in_a_file(tmp_path: Path) -> None:
     path = tmp_path / "hosts.json"
     path.write_text('{"openai": {"name": "openai", "max_suffix_characters": 7}}', "utf-8")
     assert HostedBackend(KEY, hosts=path).profile.max_suffix_characters == 7
+
+
+def test_a_backend_that_nobody_closes_leaves_no_open_socket() -> None:
+    """Not even where it hangs in a cycle, whose sockets may be thrown away before the client that would close them."""
+    with HostSimulator() as host, warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", ResourceWarning)
+        for _ in range(3):
+            holder: list[object] = [HostedBackend(host.api_key, host.base_url)]
+            cast("HostedBackend", holder[0]).jobs()
+            cast("Any", holder[0]).holder = holder
+            del holder
+            gc.collect()
+    assert [str(warning.message) for warning in told] == []
