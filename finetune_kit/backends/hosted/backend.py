@@ -10,6 +10,7 @@ from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, Self
 
+from finetune_kit._progress import Progress, print_progress
 from finetune_kit.backends.hosted.answering import Answers
 from finetune_kit.backends.hosted.asking import Asker
 from finetune_kit.backends.hosted.calls import Call, chats_asked, prompts_asked, with_logprobs
@@ -45,6 +46,8 @@ from finetune_kit.uploads import SpooledFile
 if TYPE_CHECKING:
     from finetune_kit.backends.hosted.clients import AnyClient
 
+_SHOWN_FROM_BYTES = 5_000_000
+
 
 class HostedBackend:
     """OpenAI, Azure, or any host that speaks the same API, named by `host`; it is asked only when something is needed.
@@ -53,6 +56,7 @@ class HostedBackend:
     address for each resource: `base_url`, else AZURE_OPENAI_ENDPOINT; with `api_version` it is spoken to as before
     its `/openai/v1`. `client` is a client of the openai package instead, one for asyncio too, and wins over all of
     these. `hosts` is a file of host profiles of your own; cards of models, which hosts do not keep, lie under `home`.
+    `progress` is told how far the upload of a large file has come; by default a terminal shows it.
 
     >>> HostedBackend(api_key="sk-not-a-real-key").profile.name
     'openai'
@@ -71,6 +75,7 @@ class HostedBackend:
         timeout_seconds: float | None = None,
         hosts: str | os.PathLike[str] | None = None,
         home: str | os.PathLike[str] | None = None,
+        progress: Progress | None = None,
     ) -> None:
         self._connection = Connection(
             api_key=api_key,
@@ -83,7 +88,7 @@ class HostedBackend:
             timeout_seconds=timeout_seconds,
             hosts=hosts,
         )
-        self._home = home
+        self._home, self._progress = home, progress or print_progress
         self._fingerprints: dict[str, DataFingerprint] = {}
 
     def __repr__(self) -> str:
@@ -177,9 +182,22 @@ class HostedBackend:
         on_progress: Callable[[int], None] | None = None,
     ) -> FileState:
         """Send a file as it is read: in one piece, or in parts where the host takes so much only in parts."""
-        state = self._files.upload(file, journal=journal, on_progress=on_progress)
+        state = self._files.upload(file, journal=journal, on_progress=self._shown(file, on_progress))
         self._fingerprints[state.id] = DataFingerprint(rows=file.rows, sha256=file.sha256)
         return state
+
+    def _shown(self, file: SpooledFile, on_progress: Callable[[int], None] | None) -> Callable[[int], None] | None:
+        """What the sender tells, shown too where it takes a while."""
+        if file.size_bytes < _SHOWN_FROM_BYTES:
+            return on_progress
+        what = f"Sending {file.filename}, {file.size_bytes / 1e6:,.0f} MB"
+
+        def told(sent: int) -> None:
+            if on_progress is not None:
+                on_progress(sent)
+            self._progress(what, sent / file.size_bytes)
+
+        return told
 
     def file(self, file_id: str) -> FileState:
         """A stored file now."""

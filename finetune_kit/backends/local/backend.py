@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 from finetune_kit._extras import installed, missing
+from finetune_kit._progress import Progress, print_progress
 from finetune_kit.backends.local.counting import local_tokens
 from finetune_kit.backends.local.generate import generate
 from finetune_kit.backends.local.home import Home
@@ -19,7 +19,7 @@ from finetune_kit.backends.local.ranking import rank
 from finetune_kit.backends.local.serving import Shelf
 from finetune_kit.backends.local.spec import StoredSpec
 from finetune_kit.backends.local.store import ModelRecord, Store
-from finetune_kit.backends.local.weights import Progress, ensure_fetched
+from finetune_kit.backends.local.weights import ensure_fetched
 from finetune_kit.backends.protocol import (
     ChatMessages,
     Checkpoint,
@@ -58,7 +58,7 @@ class LocalBackend:
         progress: Progress | None = None,
     ) -> None:
         self._home_path, self._base, self._device, self._launcher = home, base, device, launcher
-        self._progress = progress or _print_progress
+        self._progress = progress or print_progress
 
     def __repr__(self) -> str:
         return f"LocalBackend(home={self._home_path!r}, base={self._base!r}, device={self._device!r})"
@@ -269,13 +269,3 @@ def _absolute(base: str) -> str:
 
 def _rank(loaded: Loaded, prompts: Sequence[Sequence[int]], completions: Sequence[str]) -> list[list[float]]:
     return rank(loaded, prompts, [[*loaded.encoder.text(completion), loaded.encoder.end] for completion in completions])
-
-
-def _print_progress(what: str, share: float) -> None:
-    """One line on a terminal's standard error, drawn again as it grows; nothing where nobody looks."""
-    if not sys.stderr.isatty():
-        return
-    width = 30
-    bar = ("━" * round(share * width)).ljust(width, "╌")
-    sys.stderr.write(f"\r{what} {bar} {share:4.0%}" + ("\n" if share >= 1 else ""))
-    sys.stderr.flush()

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from finetune_kit._extras import require
+from finetune_kit._progress import Progress
 from finetune_kit.backends.local import attention
 from finetune_kit.backends.local.device import import_torch, pick_device, pick_dtype
 from finetune_kit.backends.local.encoding import Encoder
 from finetune_kit.backends.local.home import Home
-from finetune_kit.backends.local.weights import SMOLLM2, Progress, converted
+from finetune_kit.backends.local.weights import SMOLLM2, converted
 from finetune_kit.errors import WeightsError
 
 LORA_RANK = 16

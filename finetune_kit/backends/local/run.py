@@ -15,6 +15,7 @@ from pathlib import Path, PurePath
 
 import orjson
 
+from finetune_kit._progress import Progress
 from finetune_kit._version import __version__
 from finetune_kit.backends.local.encoding import Encoder
 from finetune_kit.backends.local.home import Home
@@ -23,7 +24,6 @@ from finetune_kit.backends.local.packing import Encoded
 from finetune_kit.backends.local.spec import StoredSpec, decided
 from finetune_kit.backends.local.store import Store
 from finetune_kit.backends.local.trainer import Measurement, Settings, Step, Stopped, Trainer
-from finetune_kit.backends.local.weights import Progress
 from finetune_kit.cards import DataFingerprint, Hyperparameters, ModelCard
 from finetune_kit.errors import EngineError
 from finetune_kit.records import JsonValue

@@ -7,9 +7,9 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from finetune_kit._progress import Progress
 from finetune_kit.backends.local.home import Home
 from finetune_kit.backends.local.models import Loaded, load_base, merge_adapter
-from finetune_kit.backends.local.weights import Progress
 
 KEPT_MODELS = 3
 """Each holds its own merged weights: 270 MB for the embedded model."""

@@ -17,12 +17,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
+from finetune_kit._progress import Progress
 from finetune_kit.backends.local.home import Home, writing_tensors
 from finetune_kit.errors import WeightsError
 
-Progress: TypeAlias = Callable[[str, float], None]
 """Called with what is being done and the share that is done, from 0 to 1."""
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from finetune_kit import errors
+from finetune_kit import HostedBackend, errors
+from finetune_kit.testing import HostSimulator
 from finetune_kit.uploads import SpooledFile
 from tests.backends.hosted.scripted_host import Asked, Says, answering, error
 
@@ -96,3 +97,22 @@ def test_a_file_that_the_host_cannot_use_says_why() -> None:
     with answering(Says({**FILE, "status": "error", "status_details": "line 3\x1b[31m is no JSON"})) as (backend, _):
         state = backend.file("file-1")
         assert (state.status, state.reason) == ("error", "line 3[31m is no JSON")
+
+
+def test_the_sending_of_a_large_file_is_told_from_its_beginning_to_its_end() -> None:
+    told: list[tuple[str, float]] = []
+
+    def progress(what: str, share: float) -> None:
+        told.append((what, share))
+
+    small = SpooledFile.of([b"{}"] * 10, filename="small.jsonl")
+    large = SpooledFile.of([b'{"prompt": "' + b"x" * 1_000 + b'", "completion": "y"}'] * 6_000, filename="large.jsonl")
+    with HostSimulator() as host, HostedBackend(host.api_key, host.base_url, progress=progress) as backend:
+        backend.upload(small)
+        assert told == []
+        backend.upload(large)
+    shares = [share for _, share in told]
+    assert {what for what, _ in told} == {"Sending large.jsonl, 6 MB"}
+    assert shares == sorted(shares)
+    assert 0 < shares[0] < 0.5
+    assert shares[-1] == 1
