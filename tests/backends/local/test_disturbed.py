@@ -90,7 +90,8 @@ def test_two_processes_that_train_at_once_both_finish_one_after_the_other(
 def test_two_processes_that_want_the_same_get_one_job(backend: LocalBackend, tiny_base: Path) -> None:
     ids = [run_python(TRAIN, backend.home.root, tiny_base, 1, "a").stdout.strip() for _ in "ab"]
     assert ids[0] == ids[1]
-    FineTuneJob.attach(ids[0], backend).wait(timeout_seconds=120)
+    third = run_python(f"{TRAIN}    job.wait()\n", backend.home.root, tiny_base, 1, "a")
+    assert third.stdout.strip() == ids[0]  # and it was told of its end, so that the next one is another training
     assert run_python(TRAIN, backend.home.root, tiny_base, 1, "a").stdout.strip() != ids[0]
 
 
@@ -237,7 +238,8 @@ def test_ctrl_c_detaches_says_how_to_come_back_and_the_job_goes_on(backend: Loca
     _, error = waiting.communicate(timeout=30)
     assert waiting.returncode != 0
     last = error.strip().splitlines()[-1]
-    assert last.endswith(f'Detached: stopped waiting; {job.id} goes on. Attach again: FineTuneJob.attach("{job.id}")')
+    assert f'Detached: stopped waiting; {job.id} goes on. Attach again: FineTuneJob.attach("{job.id}", Local' in last
+    assert str(tiny_base) in last
     job.wait(timeout_seconds=120)
 
 
