@@ -11,7 +11,7 @@ import pytest
 
 import finetune_kit
 from finetune_kit import Dataset, HostedBackend, ModelClient
-from finetune_kit._clock import FastClock, using
+from finetune_kit._clock import FastClock, clock, using
 from finetune_kit.backends import Sampling
 from finetune_kit.errors import ModelClosedError, ParameterError, ShutdownWarning, UnknownModelError
 from finetune_kit.hosts import ModelRow, host_profile
@@ -32,6 +32,7 @@ class Dated(FastClock):
 @pytest.fixture(autouse=True)
 def autumn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("FINETUNE_KIT_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("finetune_kit.hosts.calendar.clock", clock)  # here the calendar is what is tried
     with using(Dated(date(2026, 11, 25))):
         yield
 

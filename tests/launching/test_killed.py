@@ -91,7 +91,7 @@ def world() -> Iterator[World]:
 @pytest.fixture(scope="module")
 def slow_world() -> Iterator[World]:
     slow = json.dumps({"kind": "slow", "on": "POST /fine_tuning/jobs", "times": None, "seconds": 0.5})
-    yield from served("--fault", slow)
+    yield from served("--fault", slow, "--speed", "0.2")  # so that no script is through before it is killed
 
 
 @dataclass
@@ -154,7 +154,7 @@ def test_a_kill_while_the_host_is_being_asked_leaves_one_job(slow_world: World, 
     process.kill()
     process.join()
     job_id, _ = script.done()
-    assert slow_world.all_jobs() - jobs == {job_id}
+    assert slow_world.all_jobs() - jobs == {job_id}, script.said
     script.check(job_id)
 
 
