@@ -47,6 +47,15 @@ class Cards:
         """A card as it was kept, by the name of its model."""
         return self._find("host = ? AND account = ? AND model = ?", (place.host, place.account, model))
 
+    def job_of_model(self, place: Place, model: str) -> str | None:
+        """The job that a model came of, where this machine has seen its end."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                "SELECT job_id FROM cards WHERE host = ? AND account = ? AND model = ? ORDER BY rowid DESC LIMIT 1",
+                (place.host, place.account, model),
+            ).fetchone()
+        return None if row is None or row["job_id"] is None else str(row["job_id"])
+
     def _find(self, condition: str, values: tuple[str, ...]) -> ModelCard | None:
         with self._database.reading() as connection:
             row = connection.execute(

@@ -160,10 +160,10 @@ class Papers:
         )
 
     def _job_of(self, name: str, asked: str) -> JsonObject:
-        match = _AZURE_JOB.search(name)
-        if match is not None:
+        known = self._known_job_of(name)
+        if known is not None:
             try:
-                return self.jobs.get(f"ftjob-{match[1]}")
+                return self.jobs.get(known)
             except JobNotFoundError:
                 pass
         listed = [members(job) for job in self.jobs.all()]
@@ -175,6 +175,16 @@ class Papers:
                 if self._is_checkpoint_of(job, asked):
                     return dict(job)
         raise self.profile.unknown(asked)
+
+    def _known_job_of(self, name: str) -> str | None:
+        """A model's job by its name or by what this machine has seen, so that the account's jobs need not be listed."""
+        match = _AZURE_JOB.search(name)
+        if match is not None:
+            return f"ftjob-{match[1]}"
+        try:
+            return self.cards().job_of_model(self.place(), name)
+        except StorageError:
+            return None
 
     def _is_checkpoint_of(self, job: Members, asked: str) -> bool:
         state = read_job(dict(job), self.profile)

@@ -11,6 +11,7 @@ import pytest
 from finetune_kit import HostedBackend, ModelCard, PromptTemplate, errors
 from finetune_kit.backends import JobSpec, JobState
 from finetune_kit.cards import DataFingerprint, Hyperparameters
+from finetune_kit.ledger import Ledger, Place
 from finetune_kit.testing import HostSimulator
 from finetune_kit.uploads import SpooledFile
 from tests.backends.hosted.scripted_host import Asked, Says, answering, error
@@ -59,6 +60,17 @@ def test_a_card_that_was_filled_in_is_read_without_asking_the_host(tmp_path: Pat
             assert other.card(name) == card
             assert other.card(f"{name}:ckpt-step-1").template == TEMPLATE
         assert len(host.requests) == before
+
+
+def test_the_card_of_a_job_whose_end_was_seen_here_is_found_without_a_list_of_all_jobs(tmp_path: Path) -> None:
+    with simulated(tmp_path / "home") as (backend, host):
+        _, job = trained(backend, host)
+        Ledger(tmp_path / "home").intents.saw(
+            Place("openai", backend.account), job.id, status=job.status, fine_tuned_model=job.fine_tuned_model
+        )
+        before = host.counts["GET /fine_tuning/jobs"]
+        assert backend.card(job.fine_tuned_model or "").job_id == job.id
+        assert host.counts["GET /fine_tuning/jobs"] == before
 
 
 def test_another_machine_learns_the_template_from_the_job(tmp_path: Path) -> None:
