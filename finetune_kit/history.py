@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from html import escape
 from typing import overload
 
 from finetune_kit._quoting import counted
+from finetune_kit._tables import html_table, text_table
 from finetune_kit.backends import Backend, LocalBackend
 from finetune_kit.errors import ParameterError
 from finetune_kit.hosts import DAYS_OF_WARNING, ModelFacts, host_profiles, today
@@ -126,19 +126,13 @@ class JobTable(Sequence[JobRow]):
         return str(self)
 
     def __str__(self) -> str:
-        lines = [_COLUMNS, *(tuple(map(_plain, row.cells())) for row in self._rows)]
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        aligned = (
-            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
-        )
-        return "\n".join((*aligned, self._note()))
+        return text_table(_COLUMNS, self._cells(), note=self._note())
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{name}</th>" for name in _COLUMNS)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{escape(_plain(cell))}</td>" for cell in row.cells()) + "</tr>" for row in self._rows
-        )
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><p>{escape(self._note())}</p>"
+        return html_table(_COLUMNS, self._cells(), note=self._note())
+
+    def _cells(self) -> Iterator[tuple[str, ...]]:
+        return (row.cells() for row in self._rows)
 
     def _note(self) -> str:
         told = "As this machine last saw them; attach() asks the host."
@@ -174,8 +168,3 @@ def _moment(seconds: float | None) -> datetime | None:
 
 def _shown(when: datetime | None) -> str:
     return "-" if when is None else when.astimezone().strftime("%Y-%m-%d %H:%M")
-
-
-def _plain(text: str) -> str:
-    """A host's words may hold characters that steer a terminal."""
-    return "".join(char if char.isprintable() else "�" for char in text)

@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from finetune_kit._quoting import counted
+from finetune_kit._tables import printable
 from finetune_kit.archiving.manifest import ArchivedFile, Manifest, NotArchived, read_manifest
 from finetune_kit.cards import ModelCard
 from finetune_kit.errors import FormatError
@@ -96,7 +97,7 @@ class Archive:
             f"{size:,} bytes in {self.folder}"
         )
         more = [f"  not in it: {one.part} ({one.why}): {one.reason[:_SHOWN]}" for one in self.not_archived]
-        return "\n".join("".join(char if char.isprintable() else "�" for char in line) for line in (head, *more))
+        return "\n".join(map(printable, (head, *more)))
 
 
 def verify(folder: str | os.PathLike[str]) -> tuple[Damage, ...]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Literal, TypeAlias, overload
 
+from finetune_kit._tables import html_table, text_table
 from finetune_kit.archiving.archive import Archive
 from finetune_kit.backends import JobState
 
@@ -93,22 +93,14 @@ class Archives(Sequence[ArchivedJob]):
         return str(self)
 
     def __str__(self) -> str:
-        lines = [_COLUMNS, *(tuple(map(_plain, row.cells())) for row in self._rows)]
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        aligned = (
-            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
-        )
-        return "\n".join((*aligned, f"{len(self):,} in all: {self.counted}."))
+        return text_table(_COLUMNS, self._cells(), note=self._note)
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{name}</th>" for name in _COLUMNS)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{escape(_plain(cell))}</td>" for cell in row.cells()) + "</tr>" for row in self._rows
-        )
-        note = f"<p>{len(self):,} in all: {self.counted}.</p>"
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}"
+        return html_table(_COLUMNS, self._cells(), note=self._note)
 
+    def _cells(self) -> Iterator[tuple[str, ...]]:
+        return (row.cells() for row in self._rows)
 
-def _plain(text: str) -> str:
-    """A host's words may hold characters that steer a terminal."""
-    return "".join(char if char.isprintable() else "�" for char in text)
+    @property
+    def _note(self) -> str:
+        return f"{len(self):,} in all: {self.counted}."

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from html import escape
 from typing import overload
 
+from finetune_kit._tables import html_table, text_table
 from finetune_kit.errors import ParameterError
 from finetune_kit.hosts.calendar import today
 from finetune_kit.hosts.loading import host_profile, host_profiles
@@ -125,23 +125,13 @@ class ModelTable(Sequence[ModelRow]):
         return str(self)
 
     def __str__(self) -> str:
-        lines = [_COLUMNS, *(row.cells() for row in self._rows)]
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        aligned = (
-            "  ".join(
-                cell.rjust(width) if name in _NUMBERS else cell.ljust(width)
-                for name, cell, width in zip(_COLUMNS, line, widths, strict=True)
-            ).rstrip()
-            for line in lines
-        )
-        return "\n".join((*aligned, self._note()))
+        return text_table(_COLUMNS, self._cells(), note=self._note(), numbers=_NUMBERS)
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{name}</th>" for name in _COLUMNS)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row.cells()) + "</tr>" for row in self._rows
-        )
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><p>{escape(self._note())}</p>"
+        return html_table(_COLUMNS, self._cells(), note=self._note())
+
+    def _cells(self) -> Iterator[tuple[str, ...]]:
+        return (row.cells() for row in self._rows)
 
     def _note(self) -> str:
         told = f"As of {self.on}. US$ for a million tokens; '?' is not known, '-' has no date."
