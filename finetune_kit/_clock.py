@@ -50,11 +50,14 @@ class SystemClock:
 
 
 class FastClock:
-    """Runs `factor` times as fast as the machine's from the moment it is made; with infinity, waiting takes no time."""
+    """Runs `factor` times as fast as the machine's from the moment it is made; with infinity, waiting takes no time.
 
-    def __init__(self, factor: float) -> None:
+    It begins at `start`, in seconds since 1970, by default at the machine's time.
+    """
+
+    def __init__(self, factor: float, *, start: float | None = None) -> None:
         self._factor = factor
-        self._wall, self._start = time.time(), time.monotonic()
+        self._wall, self._start = time.time() if start is None else start, time.monotonic()
         self._slept = 0.0
 
     def now(self) -> float:

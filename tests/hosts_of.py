@@ -13,12 +13,9 @@ from finetune_kit.testing import MemoryBackend
 from finetune_kit.uploads import SpooledFile
 
 
-class November(FastClock):
-    """It is the 24th, and waiting takes no time."""
-
-    def __init__(self) -> None:
-        super().__init__(float("inf"))
-        self._wall = datetime(2026, 11, 24, 12).timestamp()  # noqa: DTZ001 - wherever the test runs
+def november(factor: float = float("inf")) -> FastClock:
+    """It is the 24th, and waiting takes no time, or a part of it."""
+    return FastClock(factor, start=datetime(2026, 11, 24, 12).timestamp())  # noqa: DTZ001 - wherever the test runs
 
 
 class LikeHost(MemoryBackend):

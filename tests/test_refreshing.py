@@ -21,19 +21,16 @@ from tests.archiving.places import backend_of, chat_rows, ended, lines, started
 MODEL = "gpt-4.1-2025-04-14"
 
 
-class Dated(FastClock):
+def dated(day: date) -> FastClock:
     """Shows a day, and waiting takes no time."""
-
-    def __init__(self, day: date) -> None:
-        super().__init__(float("inf"))
-        self._wall = datetime(day.year, day.month, day.day, 12, tzinfo=UTC).timestamp()
+    return FastClock(float("inf"), start=datetime(day.year, day.month, day.day, 12, tzinfo=UTC).timestamp())
 
 
 @pytest.fixture(autouse=True)
 def autumn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("FINETUNE_KIT_HOME", str(tmp_path / "home"))
     monkeypatch.setattr("finetune_kit.hosts.calendar.clock", clock)  # here the calendar is what is tried
-    with using(Dated(date(2026, 11, 25))):
+    with using(dated(date(2026, 11, 25))):
         yield
 
 
@@ -69,7 +66,7 @@ def test_what_the_host_says_goes_before_what_is_shipped(backend: HostedBackend) 
 
 def test_the_age_of_what_the_host_said_is_shown(backend: HostedBackend) -> None:
     finetune_kit.refresh_models(backend)
-    with using(Dated(date(2026, 12, 5))):
+    with using(dated(date(2026, 12, 5))):
         told = str(finetune_kit.models("openai"))
     assert "The last days of 'openai' are as it told them itself on 2026-11-25, 10 days before." in told
 
@@ -125,7 +122,7 @@ def test_a_model_that_was_shut_down_is_called_so(host: HostSimulator, backend: H
     job_id = ended(host, started(host, lines(chat_rows(range(20)))))
     name = backend.job(job_id).fine_tuned_model or ""
     finetune_kit.refresh_models(backend)
-    with using(Dated(date(2027, 3, 2))), backend_of(host) as later:
+    with using(dated(date(2027, 3, 2))), backend_of(host) as later:
         with pytest.raises(ModelClosedError, match=r"It was shut down on 2027-03-01.*job\.migrate\(to=\.\.\.\)"):
             ModelClient(name, later).complete("Where is parcel 3?")
         with pytest.raises(ModelClosedError, match="2027-03-01"):
@@ -144,7 +141,7 @@ def _greedy() -> Sampling:
 def test_dates_reach_the_door_of_train(host: HostSimulator, backend: HostedBackend) -> None:
     finetune_kit.refresh_models(backend)
     split = Dataset.from_records([(f"Where is parcel {number}?", "track") for number in range(20)]).split(0.8)
-    day = Dated(date(2027, 3, 1))
+    day = dated(date(2027, 3, 1))
     closed = pytest.raises(ModelClosedError, match="was shut down on 2027-03-01")
     with using(day), backend_of(host) as later, closed:
         split.train(model=MODEL, backend=later)

@@ -25,7 +25,7 @@ from finetune_kit.errors import (
     ShutdownWarning,
     UnknownModelError,
 )
-from tests.hosts_of import LikeHost, November
+from tests.hosts_of import LikeHost, november
 from tests.rows_of import PAIRS
 
 pytestmark = pytest.mark.filterwarnings("ignore::finetune_kit.errors.ShutdownWarning")
@@ -50,7 +50,7 @@ FOUR = Dataset.from_records(
 
 @pytest.fixture(autouse=True)
 def _november() -> Iterator[None]:
-    with using(November()):
+    with using(november()):
         yield
 
 

@@ -10,6 +10,8 @@ import pytest
 
 from finetune_kit._clock import FastClock, using
 
+AUTUMN = datetime(2026, 11, 25, tzinfo=UTC).timestamp()
+
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -17,14 +19,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
-class Autumn(FastClock):
-    def __init__(self) -> None:
-        super().__init__(float("inf"))
-        self._wall = datetime(2026, 11, 25, tzinfo=UTC).timestamp()
-
-
 @pytest.fixture(autouse=True)
 def fast() -> Iterator[FastClock]:
-    clock = Autumn()
+    clock = FastClock(float("inf"), start=AUTUMN)
     with using(clock):
         yield clock

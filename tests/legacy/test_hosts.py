@@ -4,34 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 import finetune_kit.legacy as openai
 from finetune_kit import ModelClient
-from finetune_kit._clock import FastClock, using
+from finetune_kit._clock import using
 from finetune_kit.backends import HostedBackend
 from finetune_kit.errors import ShutdownWarning
 from finetune_kit.testing import HostSimulator
+from tests.hosts_of import november
 from tests.legacy.test_old_script import run_script
 
 KEY = "YOUR_API_KEY"  # what the script assigns
 
 
-class November(FastClock):
-    """It is the 24th, and a second takes a millisecond."""
-
-    def __init__(self) -> None:
-        super().__init__(1000)
-        self._wall = datetime(2026, 11, 24, 12, tzinfo=UTC).timestamp()
-
-
 @pytest.fixture(autouse=True)
 def own_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     monkeypatch.setenv("FINETUNE_KIT_HOME", str(tmp_path / "home"))
-    with using(November()):
+    with using(november(1000)):
         yield
 
 

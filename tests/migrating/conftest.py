@@ -1,30 +1,7 @@
-"""Every test has a home folder of its own, waiting takes no time, and it is autumn 2026: hosts close models by date."""
+"""A home folder, and the time, as for archives."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import UTC, datetime
-from pathlib import Path
+from tests.archiving.conftest import fast, home
 
-import pytest
-
-from finetune_kit._clock import FastClock, using
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("FINETUNE_KIT_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
-
-
-class Autumn(FastClock):
-    def __init__(self) -> None:
-        super().__init__(float("inf"))
-        self._wall = datetime(2026, 11, 25, tzinfo=UTC).timestamp()
-
-
-@pytest.fixture(autouse=True)
-def fast() -> Iterator[FastClock]:
-    clock = Autumn()
-    with using(clock):
-        yield clock
+__all__ = ["fast", "home"]

@@ -14,7 +14,7 @@ from finetune_kit.backends.hosted import HostedBackend
 from finetune_kit.classification import measure
 from finetune_kit.errors import BackendError, ParameterError
 from finetune_kit.testing import HostSimulator
-from tests.hosts_of import November
+from tests.hosts_of import november
 from tests.rows_of import PAIRS
 
 pytestmark = pytest.mark.filterwarnings("ignore::finetune_kit.errors.ShutdownWarning")
@@ -28,7 +28,7 @@ PREFERENCES = Dataset.from_records(
 
 @pytest.fixture(autouse=True)
 def _november() -> Iterator[None]:
-    with using(November()):
+    with using(november()):
         yield
 
 
