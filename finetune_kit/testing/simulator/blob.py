@@ -6,6 +6,7 @@ import codecs
 import hashlib
 import tempfile
 import threading
+import weakref
 from collections.abc import Iterator
 
 _IN_MEMORY_BYTES = 1 << 20
@@ -17,6 +18,7 @@ class Blob:
 
     def __init__(self) -> None:
         self._spool = tempfile.SpooledTemporaryFile[bytes](max_size=_IN_MEMORY_BYTES)
+        weakref.finalize(self, self._spool.close)
         self._lock = threading.Lock()
         self.size = 0
 
