@@ -50,7 +50,7 @@ def checked_hyperparameters(
             1,
             meaning=": at 0 prompts are not learned, at 1 like completions",
         ),
-        beta=_beta(method, beta),
+        beta=_beta(profile, method, beta),
     )
 
 
@@ -68,7 +68,7 @@ def _multiplier(profile: HostProfile, value: object) -> float | None:
     return multiplier
 
 
-def _beta(method: Method, value: object) -> float | None:
+def _beta(profile: HostProfile, method: Method, value: object) -> float | None:
     if value is None:
         return None
     meaning = "; the smaller it is, the further the model goes from its base"
@@ -81,7 +81,36 @@ def _beta(method: Method, value: object) -> float | None:
             "out.",
             parameter="beta",
         )
+    if not profile.takes_beta:
+        raise ParameterError(
+            f"beta={shown(value)}: {profile.name!r} is not known to take one (as of {profile.as_of}). Leave it out.",
+            parameter="beta",
+        )
     return beta
+
+
+def checked_batch(profile: HostProfile, settings: Hyperparameters, *, rows: int, validated: bool) -> Hyperparameters:
+    """A batch that the examples fill, where the host wants more examples than that.
+
+    The host's usual size gives way to its smallest; `ParameterError` where even that is too large, or where the size
+    was chosen.
+    """
+    size = settings.batch_size or profile.extra_hyperparameters.get("batch_size")
+    if not profile.more_examples_than_batch or not isinstance(size, int):
+        return settings
+    trained = rows if validated else int(rows * (1 - profile.held_out_share))
+    least = (profile.batch_size_range or _ANY)[0]
+    if trained > size:
+        return settings
+    if settings.batch_size is None and trained > least:
+        return settings.model_copy(update={"batch_size": least})
+    without = "" if validated else f", since it keeps {profile.held_out_share:.0%} of the file for validation"
+    advice = f"Pass batch_size={least}, or add examples." if trained > least else "Add examples."
+    raise ParameterError(
+        f"batch_size={settings.batch_size or least}: {profile.name!r} fails jobs that do not train on more examples "
+        f"than one batch holds (as of {profile.as_of}), and it would train on {trained} here{without}. {advice}",
+        parameter="batch_size",
+    )
 
 
 def checked_loss_weight(profile: HostProfile, weight: float | None, *, conversations: bool) -> float | None:
@@ -184,6 +213,11 @@ def checked_suffix(profile: HostProfile, suffix: object) -> str | None:
 
 def checked_seed(profile: HostProfile, seed: object) -> int:
     """What makes a training repeatable; 0 by default, so that it is."""
+    if seed is not None and not profile.takes_seed:
+        raise ParameterError(
+            f"seed={shown(seed)}: {profile.name!r} is not known to take one (as of {profile.as_of}). Leave it out.",
+            parameter="seed",
+        )
     return 0 if seed is None else whole_number("seed", seed, 0, profile.max_seed)
 
 

@@ -14,6 +14,8 @@ from finetune_kit.templates import PromptTemplate
 from finetune_kit.tokens import as_conversation
 
 _WEIGHT = b'"weight"'
+_FUNCTIONS = "functions"
+"""The older form of tools: what a model learns to call is never left out, even where the host then refuses it."""
 
 
 def rendered_lines(
@@ -22,15 +24,20 @@ def rendered_lines(
     *,
     weights: MessageWeights = "assistant",
     preferences: PreferenceRows = "openai",
+    row_keys: tuple[str, ...] | None = None,
 ) -> Iterator[bytes]:
     """Each row as one JSON line without its end.
 
     Prompts and completions are written by `template`, and without one as conversations of two turns; all others as
     they are, but for the weights of messages, which are written so that the host learns the same of them, and for
-    preference pairs where the host has other names for what they are made of.
+    preference pairs where the host has other names for what they are made of. Where a host refuses what else stands
+    beside the messages, only `row_keys` of it are written.
     """
-    if rows.kind == "chat" and weights != "assistant" and any(map(_has_weights, rows.content_lines())):
-        return (_weighted(line, every=weights == "every") for line in rows.content_lines())
+    if rows.kind == "chat":
+        lines = rows.content_lines()
+        if weights != "assistant" and any(map(_has_weights, rows.content_lines())):
+            lines = (_weighted(line, every=weights == "every") for line in lines)
+        return lines if row_keys is None else (_with_keys(line, {"messages", _FUNCTIONS, *row_keys}) for line in lines)
     if rows.kind == "preference" and preferences == "chosen":
         return map(_chosen, rows.content_lines())
     if rows.kind != "completion":
@@ -65,6 +72,15 @@ def _weighted(line: bytes, *, every: bool) -> bytes:
         if every:
             message["weight"] = int(message.get("role") == "assistant" and weight != 0)
     return orjson.dumps(row)
+
+
+def _with_keys(line: bytes, keys: set[str]) -> bytes:
+    """A row without what the host does not take; most rows stay as they are."""
+    row: object = orjson.loads(line)
+    if not isinstance(row, dict) or row.keys() <= keys:
+        return line
+    told = cast("dict[str, object]", row)
+    return orjson.dumps({key: value for key, value in told.items() if key in keys})
 
 
 def _chosen(line: bytes) -> bytes:

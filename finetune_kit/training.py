@@ -15,6 +15,7 @@ from finetune_kit._arguments import string
 from finetune_kit._classes import AskedClasses, asked_classes
 from finetune_kit._form import Form
 from finetune_kit._limits import (
+    checked_batch,
     checked_flag,
     checked_hyperparameters,
     checked_loss_weight,
@@ -88,6 +89,7 @@ def train(sides: Sides, wanted: Wanted, *, backend: Backend | None) -> tuple[Job
     checks = (*essential_rules(profile), *rules, *form.rules(), *_length_rules(sides, place, base, form.template))
     report, leaks = sides.inspect(checks)
     report.raise_if_errors()
+    settings = checked_batch(profile, settings, rows=len(sides.training.rows), validated=sides.validation is not None)
     labels, measured = _labels(sides, classes)
     if budget is not None and not profile.free_of_charge:
         _check_budget(budget, sides.training.rows, meter(base, sides.kind, backend=place), form.template, settings)
@@ -200,7 +202,13 @@ def _check_budget(
 def _spooled(profile: HostProfile, side: Side, template: PromptTemplate | None) -> SpooledFile:
     if side.file is not None and (template is not None or side.rows.kind != "completion"):
         return side.file  # the backend has it already, and it need not become conversations
-    lines = rendered_lines(side.rows, template, weights=profile.message_weights, preferences=profile.preference_rows)
+    lines = rendered_lines(
+        side.rows,
+        template,
+        weights=profile.message_weights,
+        preferences=profile.preference_rows,
+        row_keys=profile.row_keys,
+    )
     file = SpooledFile.of(lines, filename=f"{side.name}.jsonl", byte_order_mark=profile.byte_order_mark)
     most = profile.most_bytes
     if file.size_bytes <= most:

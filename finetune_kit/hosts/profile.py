@@ -160,6 +160,10 @@ class HostProfile(FileRules):
     api: Api = "openai"
     """`azure` where an address without `/openai/v1` takes deployments in its paths, and `api-version`; `together` and
     `dashscope` have files and jobs of their own, and models as OpenAI has them."""
+    api_path: str = ""
+    """What its address ends with, also where another one is given without it, such as that of a region."""
+    jobs_path: str = ""
+    """What stands there instead before its own calls for jobs, where these have another root than models."""
     content_type: str = "application/jsonl"
     """Of uploaded files."""
     max_upload_bytes: _Count | None = None
@@ -178,6 +182,20 @@ class HostProfile(FileRules):
     """What a job's creation holds besides."""
     extra_hyperparameters: dict[str, JsonValue] = Field(default_factory=dict[str, JsonValue])
     """What its hyperparameters hold where nothing else was chosen, since it has no values of its own for them."""
+    validation_body: dict[str, JsonValue] = Field(default_factory=dict[str, JsonValue])
+    """What a job's creation holds besides where there is a validation file."""
+    method_words: dict[Method, str] = Field(default_factory=dict[Method, str])
+    """The host's own words for how a job trains."""
+    takes_seed: bool = True
+    """Whether a training can be made repeatable there."""
+    takes_beta: bool = True
+    """Whether preference optimization can be told how far to go."""
+    more_examples_than_batch: bool = False
+    """Whether a job fails unless it trains on more examples than one batch holds."""
+    held_out_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """The share of the training file that the host keeps for validation where no file is given for it."""
+    row_keys: tuple[str, ...] | None = None
+    """What a conversation's row may hold beside its messages, the rest being left out; None where that is not known."""
     message_weights: MessageWeights = "assistant"
     """Which messages a `weight` of 0 keeps from being learned: the assistant's, all others being never learned; every
     message's, where all are learned as soon as one has a weight; or none's, where every answer is learned."""
@@ -198,6 +216,8 @@ class HostProfile(FileRules):
     """Whether `GET /fine_tuning/model_limits` tells how many jobs may wait at once."""
     status_words: dict[str, str] = Field(default_factory=dict[str, str])
     """The host's own words for a job's status, and ours."""
+    file_status_words: dict[str, str] = Field(default_factory=dict[str, str])
+    """The same for a file's."""
     result_columns: dict[str, tuple[str, ...]] = Field(default_factory=dict[str, tuple[str, ...]])
     """The host's own columns of a result file for our fields, such as `train_loss`."""
     requests_per_minute: _Count = 60

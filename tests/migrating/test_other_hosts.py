@@ -25,12 +25,14 @@ def test_a_job_moves_to_together_once_and_home_from_there(tmp_path: Path) -> Non
     with serving(fake, "together") as (together, _):
         migration = finetune_kit.migrate(tmp_path / "old", to=together, model="test/base-1")
         assert finetune_kit.migrate(tmp_path / "old", to=together, model="test/base-1").job.id == migration.job.id
-        migration.job.wait()
+        name = migration.job.wait().state.fine_tuned_model
+        assert name is not None
+        fake.deploy(name, name="acme/parcels-bb04c904")
         again = finetune_kit.migrate(tmp_path / "old", to=together, model="test/base-1")
         assert again.job.id == migration.job.id
         assert len(fake.jobs) == 1
-        assert len(migration.compare().compared) == 4
-        archive = migration.job.archive(tmp_path / "new", budget=None)
+        assert len(migration.compare(deployment="acme/parcels-bb04c904").compared) == 4
+        archive = migration.job.archive(tmp_path / "new", budget=None, deployment="acme/parcels-bb04c904")
         assert archive.verify() == ()
         named = {file.part for file in archive.files} | {one.part for one in archive.not_archived}
         assert named >= {"training", "validation", "job", "card", "checkpoints", "events", "answers", "weights"}

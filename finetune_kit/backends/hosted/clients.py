@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     AnyClient: TypeAlias = OpenAI | AzureOpenAI | AsyncOpenAI | AsyncAzureOpenAI
 
 _V1 = "/openai/v1"
-COMPATIBLE, OWN = "/compatible-mode/v1", "/api/v1"
-"""At DashScope, below one address: files and models as OpenAI has them, and the host's own calls."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +54,9 @@ class Settings:
                 parameter="base_url",
             )
         found = checked_address(found).rstrip("/")
-        if self.profile.api == "dashscope":
-            return found.removesuffix(COMPATIBLE).removesuffix(OWN) + COMPATIBLE
+        path = self.profile.api_path
+        if path:
+            return found.removesuffix(path).removesuffix(self.profile.jobs_path) + path
         return found if self.profile.api != "azure" or self._dated(found) or found.endswith(_V1) else found + _V1
 
     def _dated(self, address: str) -> bool:

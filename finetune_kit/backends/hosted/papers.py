@@ -54,7 +54,11 @@ class Papers:
         if profile.knows(model):
             return self.of_base(profile.resolve(model))
         if base_of(model, profile) is not None:
-            return self._of_tuned(model)
+            try:
+                return self._of_tuned(model)
+            except UnknownModelError:  # on some hosts the name of a deployment looks like a model's
+                if not (profile.needs_deployment and profile.any_model):
+                    raise
         if profile.needs_deployment:
             return self._of_deployment(model, answers)
         resolved = resolve(model, profile)

@@ -14,7 +14,6 @@ from typing import Literal
 
 from finetune_kit.backends.hosted.asked import Ask
 from finetune_kit.backends.hosted.asking import READ_SECONDS, Asker, JsonObject
-from finetune_kit.backends.hosted.clients import COMPATIBLE, OWN
 from finetune_kit.backends.hosted.dialects.dashscope_logs import Cursor, events_of, measured_in
 from finetune_kit.backends.hosted.dialects.measured import result_file_of
 from finetune_kit.backends.hosted.jobs import Jobs
@@ -41,8 +40,6 @@ _LINES = 1000
 _MOST_PAGES = 1000
 _NAME = "ftk-"
 _BEIJING = timezone(timedelta(hours=8))
-_TRAINING_TYPES = {"supervised": "efficient_sft", "dpo": "dpo_lora"}
-"""LoRA, as on other hosts: such models can be deployed for what they are used."""
 
 
 def check_dashscope(asker: Asker, model: Resolved) -> None:
@@ -58,7 +55,9 @@ class DashScopeJobs(Jobs):
     @property
     def root(self) -> str:
         """Where the jobs are, as a whole address: not below that of files and models."""
-        return f"{str(self.asker.client.base_url).rstrip('/').removesuffix(COMPATIBLE)}{OWN}/fine-tunes"
+        profile = self.asker.host.profile
+        address = str(self.asker.client.base_url).rstrip("/")
+        return f"{address.removesuffix(profile.api_path)}{profile.jobs_path}/fine-tunes"
 
     def body(self, spec: JobSpec) -> dict[str, JsonValue]:
         """What creates a job; the host wants some hyperparameters in any case, since they decide what it costs."""
@@ -72,11 +71,11 @@ class DashScopeJobs(Jobs):
             "model": spec.model.model,
             "training_file_ids": [spec.training_file],
             "hyper_parameters": hyperparameters,
-            "training_type": _TRAINING_TYPES[spec.method],
+            "training_type": profile.method_words.get(spec.method, spec.method),
             "job_name": _NAME + spec.token,
         }
         if spec.validation_file is not None:
-            body["validation_file_ids"] = [spec.validation_file]
+            body |= {"validation_file_ids": [spec.validation_file], **profile.validation_body}
         if spec.suffix is not None:
             body["finetuned_output_suffix"] = spec.suffix
         return {**body, **profile.extra_body}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, cast
 from urllib.parse import urlsplit
 
 from finetune_kit.backends.hosted.asked import Ask, path_of
@@ -25,7 +25,6 @@ from finetune_kit.uploads import SpooledFile
 
 _ID, _ADDRESS = "x-together-file-id", "location"
 _PIECE = 1 << 18
-_STATUSES = {"completed": "processed", "failed": "error", "invalid_format": "error"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,7 @@ class TogetherFiles(Files):
         told: JsonObject = {**found, "status": None}
         progress = text(found.get("processing_status"), limit=40)
         if progress is not None:
-            told["status"] = _STATUSES.get(progress.casefold(), "uploaded")
+            told["status"] = self.asker.host.profile.file_status_words.get(progress.casefold(), progress.casefold())
             told["status_details"] = members(found.get("validation_report")).get("error")
         return told
 
@@ -56,10 +55,16 @@ class TogetherFiles(Files):
             what=f"{file.filename} cannot be uploaded",
             subject="file",
             name=file.filename,
-            body={"purpose": PURPOSE, "file_name": file.filename, "file_type": "jsonl"},
+            body={"purpose": PURPOSE, "file_name": file.filename, "file_type": "jsonl", "checksum": file.sha256},
             as_form=True,
         )
-        headers = self.asker.elsewhere(ask)
+        try:
+            headers = self.asker.elsewhere(ask)
+        except RequestRefusedError as error:
+            there = _there_already(error)
+            if there is None:
+                raise
+            return self.state(there)
         file_id, address = headers.get(_ID), headers.get(_ADDRESS)
         path = None if file_id is None else path_of(file_id, "preprocess")
         if path is None or address is None or not self._is_fit(address):
@@ -103,6 +108,14 @@ class TogetherFiles(Files):
             raise mapped(error, ask, store) from error
         if not 200 <= status < 300:
             raise _refused(f"{ask.what}: {store.address}, where Together keeps files, answered HTTP {status}.", status)
+
+
+def _there_already(error: RequestRefusedError) -> str | None:
+    """The file of the same content that a conflict names; None where it is another refusal."""
+    cause = error.__cause__
+    if getattr(cause, "status_code", None) != 409:
+        return None
+    return text(members(cast("JsonValue", getattr(cause, "body", None))).get("file_id"))
 
 
 def _refused(message: str, status: int) -> FinetuneKitError:

@@ -32,8 +32,6 @@ from finetune_kit.errors import ModelClosedError
 from finetune_kit.hosts import Resolved
 from finetune_kit.records import JsonValue
 
-_EVALUATIONS = 10
-"""How often the validation file is measured; by itself the host does so never."""
 _STEP_COLUMNS = ("train/global_step", "global_step", "step")
 _OLD = "legacy_i"
 """Before the levels of old events."""
@@ -74,7 +72,7 @@ class TogetherJobs(Jobs):
             "training_file": spec.training_file,
             "from_checkpoint" if spec.model.base else "model": spec.model.model,
             "n_epochs": chosen.n_epochs,
-            "training_method": _method(spec),
+            "training_method": _method(spec, profile.method_words.get(spec.method, spec.method)),
             "random_seed": spec.seed % (profile.max_seed + 1),
             "suffix": _suffix(spec),
         }
@@ -83,7 +81,7 @@ class TogetherJobs(Jobs):
         if chosen.learning_rate_multiplier is not None:
             body["learning_rate"] = chosen.learning_rate_multiplier
         if spec.validation_file is not None:
-            body |= {"validation_file": spec.validation_file, "n_evals": _EVALUATIONS}
+            body |= {"validation_file": spec.validation_file, **profile.validation_body}
         return {**body, **profile.extra_body}
 
     def retold(self, job: JsonValue) -> JsonObject:
@@ -163,11 +161,11 @@ class TogetherJobs(Jobs):
         return found
 
 
-def _method(spec: JobSpec) -> JsonValue:
+def _method(spec: JobSpec, word: str) -> JsonValue:
     if spec.method == "dpo":
         beta = spec.hyperparameters.beta
-        return {"method": "dpo", **({} if beta is None else {"dpo_beta": beta})}
-    return {"method": "sft", "train_on_inputs": "auto"}  # on the answers, unless a message says otherwise
+        return {"method": word, **({} if beta is None else {"dpo_beta": beta})}
+    return {"method": word, "train_on_inputs": "auto"}  # on the answers, unless a message says otherwise
 
 
 def _suffix(spec: JobSpec) -> str:

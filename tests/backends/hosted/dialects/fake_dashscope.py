@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import json
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from typing import Any
 
 from finetune_kit import HostedBackend
 from finetune_kit.backends import JobState
-from tests.backends.hosted.dialects.fake_host import FakeHost, form_of, state_of
+from tests.backends.hosted.dialects.fake_host import FakeHost, form_of, rows_of, state_of, unknown
 from tests.backends.hosted.scripted_host import KEY, Asked, Says, ScriptedHost
 
 BEIJING = timezone(timedelta(hours=8))
@@ -25,6 +24,18 @@ STATUSES = {
     "cancelled": "CANCELED",
 }
 _NEEDED = ("n_epochs", "batch_size", "max_length")
+_KNOWN = {
+    *("model", "training_file_ids", "validation_file_ids", "training_datasets", "validation_datasets"),
+    *("hyper_parameters", "training_type", "job_name", "model_name", "finetuned_output_suffix"),
+}
+_SETTINGS = {
+    *("n_epochs", "batch_size", "max_length", "learning_rate", "freeze_vit", "eval_steps", "logging_steps"),
+    *("lr_scheduler_type", "max_split_val_dataset_sample", "split", "warmup_ratio", "weight_decay", "lora_rank"),
+    *("lora_alpha", "lora_dropout", "data_augmentation", "augmentation_types", "augmentation_ratio"),
+    *("save_strategy", "save_steps", "save_total_limit"),
+}
+_TYPES = {"cpt", "sft", "efficient_sft", "dpo_full", "dpo_lora"}
+_MESSAGE = {"role", "content", "tool_calls", "tool_call_id", "loss_weight"}
 
 
 @dataclass
@@ -57,9 +68,11 @@ class FakeDashScope(FakeHost):
 
     def upload(self, asked: Asked) -> Says:
         fields = form_of(asked)
-        assert fields["purpose"][1] == b"fine-tune"
+        if unknown(fields, {"purpose", "file"}) or fields["purpose"][1] != b"fine-tune":
+            return self.refusal(400, "purpose 参数错误")
         filename, content = fields["file"]
-        assert filename is not None
+        if not filename or not filename.endswith(".jsonl") or len(content) > 300_000_000:
+            return self.refusal(400, "file 参数错误")
         file_id = f"file-ft-{len(self.files) + 1}"
         self.files[file_id] = {"filename": filename, "content": content}
         return Says(self._file(file_id))
@@ -97,17 +110,23 @@ class FakeDashScope(FakeHost):
 
     def create(self, asked: Asked) -> Says:
         body: Any = asked.json
-        missing = [key for key in _NEEDED if key not in body["hyper_parameters"]]
-        unknown = [
+        settings = body.get("hyper_parameters", {})
+        strange = unknown(body, _KNOWN) + unknown(settings, _SETTINGS)
+        if strange or body.get("training_type", "sft") not in _TYPES:
+            return self.refusal(400, f"参数错误: {strange}")
+        missing = [key for key in _NEEDED if key not in settings]
+        lost = [
             one for one in [*body["training_file_ids"], *body.get("validation_file_ids", [])] if one not in self.files
         ]
-        if missing or unknown:
+        if missing or lost:
             return self.refusal(400, f"Missing {missing or 'training files'}")
+        if settings["n_epochs"] < 1 or not 8 <= settings["batch_size"] <= 1024:
+            return self.refusal(400, "n_epochs / batch_size 参数错误")
         model = body["model"]
         if model not in self.bases and model not in self.models:
             return self.refusal(400, f"模型 {model} 不支持调优")
-        training = self._kept(body["training_file_ids"][0])
-        validation = self._kept(body["validation_file_ids"][0]) if body.get("validation_file_ids") else None
+        training = self._kept(body["training_file_ids"][0], body, more_than=settings["batch_size"])
+        validation = self._kept(body["validation_file_ids"][0], body) if body.get("validation_file_ids") else None
         suffix = body.get("finetuned_output_suffix")
         state = self.begin(model, training, validation, body["hyper_parameters"]["n_epochs"], suffix)
         job_id = f"ft-{_moment(state.created_at, '%Y%m%d%H%M')}-{len(self.jobs) + 1:04x}"
@@ -115,11 +134,15 @@ class FakeDashScope(FakeHost):
         self.jobs[job_id] = {**body, "inner": state.id, "output": output}
         return Says({"request_id": "r", "output": self._job(job_id, look=False)})
 
-    def _kept(self, file_id: str) -> str:
-        """In the memory's form, which has other names for pairs of answers; only conversations are taken."""
+    def _kept(self, file_id: str, body: dict[str, Any], *, more_than: int = 0) -> str:
+        """In the memory's form, which has other names for pairs of answers; what is wrong makes the job fail."""
         file = self.files[file_id]
-        lines = [json.loads(line) for line in file["content"].removeprefix(codecs.BOM_UTF8).splitlines()]
-        return self.keep(b"\n".join(json.dumps(_row(line)).encode() for line in lines), file["filename"])
+        pairs = str(body.get("training_type")).startswith("dpo")
+        rows = [_row(row, pairs=pairs) for row in rows_of(file["content"]) or [{}]]
+        held = int(0.2 * len(rows)) if more_than and not body.get("validation_file_ids") else 0
+        if len(rows) - held <= more_than:
+            rows = [{"neither": "fewer examples than one batch holds"}]
+        return self.keep(b"\n".join(json.dumps(row).encode() for row in rows), file["filename"])
 
     def list_jobs(self, asked: Asked) -> Says:
         page, size = (int(asked.query[key][0]) for key in ("page_no", "page_size"))
@@ -173,7 +196,7 @@ class FakeDashScope(FakeHost):
         job = self.jobs[job_id]
         state = state_of(self, job, look=look)
         if state.fine_tuned_model is not None:
-            self.models[job["output"]] = state.fine_tuned_model
+            self.trained(job["output"], state.fine_tuned_model)
         told: dict[str, object] = {
             "job_id": job_id,
             "job_name": job["job_name"] if self.keeps_names else job_id,
@@ -204,11 +227,17 @@ def _moment(value: datetime, pattern: str) -> str:
     return value.astimezone(BEIJING).strftime(pattern)
 
 
-def _row(line: dict[str, Any]) -> dict[str, Any]:
-    if "chosen" in line:
-        chosen, rejected = [line["chosen"]], [line["rejected"]]
-        return {"input": {"messages": line["messages"]}, "preferred_output": chosen, "non_preferred_output": rejected}
-    return line if "messages" in line else {"neither": ""}
+def _row(row: Any, *, pairs: bool) -> dict[str, Any]:
+    needed = {"messages", "chosen", "rejected"} if pairs else {"messages"}
+    if not isinstance(row, dict) or not needed <= row.keys() or unknown(row, needed | {"tools"}):
+        return {"neither": ""}
+    messages = [*row["messages"], *([row["chosen"], row["rejected"]] if pairs else [])]
+    if any(unknown(message, _MESSAGE) for message in messages):
+        return {"neither": ""}
+    if pairs:
+        chosen, rejected = [row["chosen"]], [row["rejected"]]
+        return {"input": {"messages": row["messages"]}, "preferred_output": chosen, "non_preferred_output": rejected}
+    return row
 
 
 @contextmanager

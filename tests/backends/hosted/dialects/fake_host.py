@@ -5,9 +5,10 @@ A fake answers as the host's documentation says that the host does; it says no t
 
 from __future__ import annotations
 
+import json
 import re
 import threading
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes
@@ -39,6 +40,10 @@ class FakeHost:
     lost: Callable[[Asked], bool] = lambda _: False
     """Whether what is asked is done, and the answer never arrives."""
     bases: tuple[str, ...] = ("test/base-1",)
+    deployments: dict[str, str] = field(default_factory=dict)
+    """What answers under which name: a model does so only once it is deployed."""
+    deploys_at_once: bool = False
+    """As if each model were deployed under its own name as soon as it is trained."""
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def answer(self, asked: Asked) -> Says:
@@ -62,6 +67,14 @@ class FakeHost:
         return Says(
             {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": code}}, status
         )
+
+    def deploy(self, model: str, *, name: str) -> None:
+        self.deployments[name] = model
+
+    def trained(self, output: str, inner: str) -> None:
+        self.models[output] = inner
+        if self.deploys_at_once:
+            self.deployments[output] = output
 
     def keep(self, content: bytes, filename: str) -> str:
         with SpooledFile.of([line for line in content.split(b"\n") if line], filename=filename) as file:
@@ -96,7 +109,7 @@ class FakeHost:
     def _inferred(self, asked: Asked, *, chat: bool) -> Says:
         body: Any = asked.json
         name = body["model"]
-        inner = self.models.get(name) or ("memory-1" if name in self.bases else None)
+        inner = self.models.get(self.deployments.get(name, "")) or ("memory-1" if name in self.bases else None)
         if inner is None:
             return self.refusal(404, f"Unable to access model {name}.", "model_not_available")
         sampling = Sampling(max_tokens=body.get("max_tokens", 16), stop=tuple(body.get("stop", ())))
@@ -117,6 +130,19 @@ def _choice(written: Generation, *, chat: bool) -> dict[str, object]:
 
 def _usage(written: Generation) -> dict[str, object]:
     return {"usage": {"prompt_tokens": written.prompt_tokens, "completion_tokens": written.completion_tokens}}
+
+
+def unknown(given: Iterable[str], known: Iterable[str]) -> list[str]:
+    """What the published API does not have."""
+    return sorted(set(given) - set(known))
+
+
+def rows_of(content: bytes) -> list[Any] | None:
+    """The rows of a JSON Lines file; None where it is none."""
+    try:
+        return [json.loads(line.decode("utf-8")) for line in content.split(b"\n") if line.strip()]
+    except ValueError:
+        return None
 
 
 def form_of(asked: Asked) -> dict[str, tuple[str | None, bytes]]:

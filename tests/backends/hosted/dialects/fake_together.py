@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from finetune_kit.backends import JobState
-from tests.backends.hosted.dialects.fake_host import FakeHost, form_of, state_of
+from tests.backends.hosted.dialects.fake_host import FakeHost, form_of, rows_of, state_of, unknown
 from tests.backends.hosted.scripted_host import Asked, Says
 
 STATUSES = {
@@ -27,7 +28,24 @@ _NEEDED = (
     "lr_scheduler",
     "training_method",
 )
-_MOST_EPOCHS = 20
+_MOST_EPOCHS, _MOST_EVALS = 20, 100
+_KNOWN = {
+    *("training_file", "validation_file", "packing", "model", "n_epochs", "learning_rate", "lr_scheduler"),
+    *("warmup_ratio", "max_grad_norm", "weight_decay", "n_checkpoints", "n_evals", "max_seq_length", "batch_size"),
+    *("gradient_accumulation_steps", "suffix", "random_seed", "training_type", "training_method", "from_checkpoint"),
+}
+_METHODS = {
+    "sft": {"train_on_inputs"},
+    "dpo": {"dpo_beta", "dpo_normalize_logratios_by_length", "dpo_reference_free", "rpo_alpha", "simpo_gamma"},
+}
+_FORM = {"purpose", "file_name", "file_type", "checksum"}
+_COLUMNS = (
+    ({"text"}, set[str]()),
+    ({"messages"}, {"tools"}),
+    ({"prompt", "completion"}, set[str]()),
+    ({"input", "preferred_output", "non_preferred_output"}, set[str]()),
+)
+"""What a row holds, and may hold besides."""
 
 
 @dataclass
@@ -56,6 +74,8 @@ class FakeTogether(FakeHost):
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
     processing: str = "COMPLETED"
     longest_suffix: int = 64
+    names_with_colons: bool = False
+    """As one page of the documentation has models' names, and not as its examples have them."""
 
     def checked(self, asked: Asked) -> Says | None:
         if asked.path.startswith("/storage/"):
@@ -65,11 +85,16 @@ class FakeTogether(FakeHost):
 
     def reserve(self, asked: Asked) -> Says:
         fields = {name: content.decode() for name, (_, content) in form_of(asked).items()}
-        if fields.get("purpose") != "fine-tune":
+        if fields.get("purpose") not in {"fine-tune", "calibration", "eval", "batch-api"}:
             return self.refusal(400, "Unable to save the file - invalid purpose specified")
-        assert fields["file_type"] == "jsonl"
+        if unknown(fields, _FORM) or fields.get("file_type") not in {"csv", "jsonl", "parquet"}:
+            return self.refusal(400, f"Unable to save the file: {sorted(fields)}")
+        for file_id, file in self.files.items():
+            if file["ready"] and file["checksum"] == fields.get("checksum"):
+                return Says({"file_id": file_id, "message": "File already exists"}, 409)
         file_id = f"file-{len(self.files) + 1}"
-        self.files[file_id] = {"filename": fields["file_name"], "content": None, "ready": False}
+        kept = {"filename": fields["file_name"], "checksum": fields.get("checksum"), "purpose": fields["purpose"]}
+        self.files[file_id] = {**kept, "content": None, "ready": False}
         host = asked.headers["host"]
         return Says(
             None,
@@ -87,7 +112,7 @@ class FakeTogether(FakeHost):
         file = self.files.get(file_id)
         if file is None or file["content"] is None:
             return self.refusal(404, f"file not found: {file_id}")
-        file["ready"] = True
+        file["ready"], file["fault"] = True, fault_of(file["content"])
         file["inner"] = self.keep(file["content"], file["filename"])
         return Says(self._file(file_id))
 
@@ -115,9 +140,10 @@ class FakeTogether(FakeHost):
             "created_at": 1732573871 + int(file_id.removeprefix("file-")),
             "filename": file["filename"],
             "bytes": len(file["content"] or b""),
-            "purpose": "fine-tune",
+            "purpose": file["purpose"],
             "FileType": "jsonl",
-            "processing_status": self.processing,
+            "processing_status": "INVALID_FORMAT" if file.get("fault") else self.processing,
+            "validation_report": file.get("fault") and {"valid": False, "error": file["fault"]},
         }
 
     def limits(self, asked: Asked) -> Says:
@@ -128,6 +154,9 @@ class FakeTogether(FakeHost):
 
     def create(self, asked: Asked) -> Says:
         body: Any = asked.json
+        strange = strange_in(body)
+        if strange is not None:
+            return self.refusal(400, f"Could not create the FineTune object (Binding): {strange}")
         missing = [key for key in _NEEDED if not body.get(key)]
         if missing or not isinstance(body["training_method"], dict) or not isinstance(body["lr_scheduler"], dict):
             return self.refusal(400, f"Could not create the FineTune object (Binding): {missing}")
@@ -139,14 +168,20 @@ class FakeTogether(FakeHost):
         if len(body.get("suffix") or "") > self.longest_suffix:
             return self.refusal(400, f"suffix must be at most {self.longest_suffix} characters")
         files = [body["training_file"], body.get("validation_file")]
-        unknown = [one for one in files if one and one not in self.files]
-        if unknown:
-            return self.refusal(400, f"training file not found: {unknown[0]}")
+        missing = [one for one in files if one and one not in self.files]
+        if missing:
+            return self.refusal(400, f"training file not found: {missing[0]}")
+        faulty = [one for one in files if one and self.files[one]["fault"]]
+        if faulty:
+            return self.refusal(400, f"file {faulty[0]} is not valid: {self.files[faulty[0]]['fault']}")
         training, validation = (one and self.files[one]["inner"] for one in files)
         state = self.begin(model, training, validation, body["n_epochs"], body.get("suffix"))
         number = len(self.jobs) + 1
-        job_id = f"ft-{number:04x}"
-        output = f"acme/{model.partition('/')[2]}-{body['suffix']}-{number:08x}"
+        job_id = f"ft-{number:08x}-0000-4000-8000-000000000000"
+        base = model.partition("/")[2]
+        output = f"acme/{base}-{body['suffix']}-{number:08x}"
+        if self.names_with_colons:
+            output = f"acme/{base.partition(':')[0]}:{body['suffix']}:{job_id}"
         self.jobs[job_id] = {**body, "model": body.get("model"), "inner": state.id, "output": output}
         return Says(self._job(job_id, look=False))
 
@@ -206,7 +241,7 @@ class FakeTogether(FakeHost):
         job: Mapping[str, Any] = self.jobs[job_id]
         state = state_of(self, job, look=look)
         if state.fine_tuned_model is not None:
-            self.models[job["output"]] = state.fine_tuned_model
+            self.trained(job["output"], state.fine_tuned_model)
         kept = ("training_file", "validation_file", "model", "suffix", "n_epochs", "learning_rate", "random_seed")
         return {
             **{key: job.get(key) for key in kept},
@@ -221,6 +256,43 @@ class FakeTogether(FakeHost):
             "token_count": state.trained_tokens,
             "progress": {"estimate_available": state.status == "running", "seconds_remaining": 60},
         }
+
+
+def strange_in(body: dict[str, Any]) -> str | None:
+    """What the published creation of a job does not have."""
+    method = body.get("training_method")
+    name = method.get("method") if isinstance(method, dict) else None
+    if name not in _METHODS:
+        return "training_method"
+    strange = unknown(body, _KNOWN) + unknown(method, {"method", *_METHODS[name]})
+    if strange:
+        return f"unknown field {strange[0]}"
+    if ("model" in body) == ("from_checkpoint" in body):
+        return "give either a model or a checkpoint"
+    return None if 0 <= body.get("n_evals", 0) <= _MOST_EVALS else "n_evals"
+
+
+def fault_of(content: bytes) -> str | None:
+    """What is wrong with a file, by the checks that the host's own package made of it."""
+    rows = rows_of(content)
+    if rows is None or not rows:
+        return "no JSON Lines"
+    for number, row in enumerate(rows, 1):
+        found = [(needed, more) for needed, more in _COLUMNS if isinstance(row, dict) and needed <= row.keys()]
+        if len(found) != 1:
+            return f"line {number} has {len(found)} formats"
+        [(needed, more)] = found
+        extra = unknown(row, needed | more)
+        if extra:
+            return f"Found extra column {extra[0]!r} in the line {number}"
+        messages = row.get("messages", [])
+        if any(one.get("role") not in {"system", "user", "assistant", "tool"} for one in messages):
+            return f"line {number} has another role"
+        if any(one.get("weight", 0) not in {0, 1} for one in messages):
+            return "Weight must be either 0 or 1"
+        if any(one["role"] == other["role"] for one, other in pairwise(messages)):
+            return f"Invalid role turns on line {number}"
+    return None
 
 
 def _moment(state: JobState, name: str) -> str:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune_kit import Dataset, HostedBackend
+from finetune_kit import Dataset, HostedBackend, Split
 from finetune_kit.backends import JobSpec
 from finetune_kit.backends.hosted.dialects.dashscope_logs import Cursor, events_of, measured_in
 from finetune_kit.cards import Hyperparameters, ModelCard
@@ -25,6 +25,7 @@ from finetune_kit.errors import (
     HostReplyError,
     JobNotFoundError,
     JobSlotsError,
+    ParameterError,
     QuotaError,
     RequestRefusedError,
     UnclearOutcomeError,
@@ -39,7 +40,7 @@ from tests.backends.hosted.scripted_host import KEY, Asked, Says, answering
 BASE = "qwen3-8b"
 LINES = [
     json.dumps({"messages": [{"role": "user", "content": f"{n}?"}, {"role": "assistant", "content": "!"}]}).encode()
-    for n in range(12)
+    for n in range(24)
 ]
 
 
@@ -76,17 +77,29 @@ def is_creation(asked: Asked) -> bool:
     return asked.method == "POST" and asked.path == "/api/v1/fine-tunes"
 
 
-def talk(*more: dict[str, object]) -> list[dict[str, object]]:
+def talk(*more: dict[str, object], rows: int = 30) -> list[dict[str, object]]:
     turn = {"role": "user", "content": "还有货吗?"}
     return [
-        {"messages": [{**turn, "content": f"{n}?"}, {"role": "assistant", "content": "有"}, *more]} for n in range(20)
+        {"messages": [{**turn, "content": f"{n}?"}, {"role": "assistant", "content": "有"}, *more]} for n in range(rows)
     ]
+
+
+PAIRS: list[Any] = [
+    {
+        "input": {"messages": [{"role": "user", "content": f"{n}?"}]},
+        "preferred_output": [{"role": "assistant", "content": "好"}],
+        "non_preferred_output": [{"role": "assistant", "content": "不"}],
+    }
+    for n in range(30)
+]
 
 
 def test_it_keeps_every_promise(fake: FakeDashScope, tmp_path: Path) -> None:
     """With no word for models that the profile does not know, so that every promise can be tried."""
     path = tmp_path / "hosts.json"
-    path.write_text(json.dumps({"dashscope": {"any_model": False}}), "utf-8")
+    settings = {"batch_size": 8, "max_length": 8192}  # the suite trains on few rows
+    path.write_text(json.dumps({"dashscope": {"any_model": False, "extra_hyperparameters": settings}}), "utf-8")
+    fake.deploys_at_once = True  # the suite knows of no deployments
     with serving_dashscope(fake) as (_, server):
         address = server.url.removesuffix("/v1")
         names = check_backend(
@@ -148,11 +161,40 @@ def test_train_starts_one_job_though_the_answer_is_lost_and_says_how_to_deploy(
     name = finished(backend, job.id)
     with pytest.raises(BackendError, match=rf'"model_name": "{name}".*"plan": "lora"'):
         job.model()
-    assert job.model(deployment=name).chat([{"role": "user", "content": "77?"}]) == "有"
+    fake.deploy(name, name="parcels")
+    assert job.model(deployment="parcels").chat([{"role": "user", "content": "77?"}]) == "有"
+
+
+@pytest.mark.parametrize(("rows", "size"), [(22, 16), (21, 8), (12, 8)])
+def test_a_batch_is_one_that_the_examples_fill(
+    fake: FakeDashScope, backend: HostedBackend, rows: int, size: int
+) -> None:
+    """The host keeps a fifth of the file for validation, and fails a job that has no more examples than one batch."""
+    job = Split(Dataset.from_records(talk(rows=rows))).train(BASE, backend=backend).wait()
+    assert [one["hyper_parameters"]["batch_size"] for one in fake.jobs.values()] == [size]
+    assert job.state.status == "succeeded"
+
+
+@pytest.mark.parametrize(("rows", "size", "advice"), [(20, 16, "Pass batch_size=8"), (10, None, "Add examples")])
+def test_too_large_a_batch_is_refused_before_the_upload(
+    backend: HostedBackend, rows: int, size: int | None, advice: str
+) -> None:
+    split = Split(Dataset.from_records(talk(rows=rows)))
+    with pytest.raises(ParameterError, match=rf"more examples than one batch holds.*{advice}"):
+        split.train(BASE, backend=backend, batch_size=size)
+    assert backend.files() == []
+
+
+@pytest.mark.parametrize("given", [{"seed": 1}, {"method": "dpo", "beta": 0.1}])
+def test_what_the_host_does_not_take_is_refused_and_not_left_out(backend: HostedBackend, given: dict[str, Any]) -> None:
+    rows = talk() if "seed" in given else PAIRS
+    with pytest.raises(ParameterError, match="'dashscope' is not known to take one"):
+        Dataset.from_records(rows).split(0.9).train(BASE, backend=backend, **given)
+    assert backend.files() == []
 
 
 def test_prompts_and_completions_are_sent_as_conversations(fake: FakeDashScope, backend: HostedBackend) -> None:
-    split = Dataset.from_records([(f"{n}号包裹在哪?", "查询") for n in range(20)]).split(0.8)
+    split = Dataset.from_records([(f"{n}号包裹在哪?", "查询") for n in range(30)]).split(0.8)
     job = split.train(BASE, backend=backend)
     assert "takes conversations alone" in backend.events(job.id)[0].message
     [told] = fake.jobs.values()
@@ -179,15 +221,7 @@ def test_weights_of_1_are_left_out(fake: FakeDashScope, backend: HostedBackend) 
 
 
 def test_pairs_of_answers_are_written_as_the_host_has_them(fake: FakeDashScope, backend: HostedBackend) -> None:
-    rows = [
-        {
-            "input": {"messages": [{"role": "user", "content": f"{n}?"}]},
-            "preferred_output": [{"role": "assistant", "content": "好"}],
-            "non_preferred_output": [{"role": "assistant", "content": "不"}],
-        }
-        for n in range(20)
-    ]
-    job = Dataset.from_records(rows).split(0.8).train(BASE, backend=backend, method="dpo").wait()
+    job = Dataset.from_records(PAIRS).split(0.8).train(BASE, backend=backend, method="dpo").wait()
     [told] = fake.jobs.values()
     assert told["training_type"] == "dpo_lora"
     line = json.loads(fake.files[told["training_file_ids"][0]]["content"].splitlines()[0])

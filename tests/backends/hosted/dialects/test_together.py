@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Generator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from finetune_kit import Dataset, HostedBackend
-from finetune_kit.backends import JobSpec
+from finetune_kit.backends import JobSpec, Sampling
 from finetune_kit.cards import Hyperparameters, ModelCard
 from finetune_kit.errors import (
     AuthenticationError,
@@ -73,6 +74,7 @@ def test_it_keeps_every_promise(fake: FakeTogether, tmp_path: Path) -> None:
     told = {"together": {"any_model": False, "models": {BASE: {"source": "a test", "as_of": "2026-11-25"}}}}
     path = tmp_path / "hosts.json"
     path.write_text(json.dumps(told), "utf-8")
+    fake.deploys_at_once = True  # the suite knows of no deployments
     with serving(fake, "together") as (_, server):
         names = check_backend(lambda: HostedBackend(KEY, server.url, "together", hosts=path), patience_seconds=20)
     assert "another_instance_knows_it_all" in names
@@ -143,9 +145,15 @@ def test_train_starts_one_job_though_the_answer_is_lost(
     fake.lost = lost_once
     split = Dataset.from_records([(f"Where is parcel {n}?", "track") for n in range(20)]).split(0.8)
     with caplog.at_level(logging.WARNING, "finetune_kit"):
-        job = split.train(BASE, backend=backend)
+        job = split.train(BASE, backend=backend).wait()
     assert len(fake.jobs) == 1
-    assert job.wait().model().complete("Where is parcel 77?") == "track"
+    name = finished(backend, job.id)
+    with pytest.raises(BackendError, match=r"only when it is deployed.*dedicated endpoint.*billed by the minute"):
+        job.model()
+    with pytest.raises(BackendError, match="knows no model"):
+        backend.complete(name, ["Where is parcel 77?"], Sampling(max_tokens=1))
+    fake.deploy(name, name="acme/parcels-bb04c904")
+    assert job.model(deployment="acme/parcels-bb04c904").complete("Where is parcel 77?") == "track"
     assert "its answer was lost on the way" in caplog.text
     assert KEY not in caplog.text
 
@@ -281,6 +289,74 @@ def test_an_answer_that_names_no_place_is_odd(headers: dict[str, str]) -> None:
         pytest.raises(HostReplyError, match="did not say where to send it"),
     ):
         sent(backend)
+
+
+def test_a_file_that_is_there_already_is_used_without_being_sent(fake: FakeTogether) -> None:
+    with serving(fake, "together") as (backend, server):
+        first = sent(backend)
+        assert sent(backend) == first
+        assert [asked.method for asked in server.asked].count("PUT") == 1
+        assert sent(backend, LINES[:-1]) != first
+
+
+@pytest.mark.parametrize("answer", [b"<html>", b"{}", b'{"file_id": 7}'])
+def test_another_conflict_is_a_refusal(fake: FakeTogether, backend: HostedBackend, answer: bytes) -> None:
+    fake.fault = lambda asked: Says(answer, 409) if asked.path == "/v1/files" else None
+    with pytest.raises(RequestRefusedError, match="HTTP 409"):
+        sent(backend)
+
+
+def test_a_row_holds_what_the_host_takes_and_nothing_else(fake: FakeTogether, backend: HostedBackend) -> None:
+    tool = {"type": "function", "function": {"name": "track", "parameters": {"type": "object", "properties": {}}}}
+    rows: list[Any] = [
+        {"messages": turns, "tools": [tool], "parallel_tool_calls": False, "source": n} for n, turns in enumerate(CHATS)
+    ]
+    Dataset.from_records(rows).split(0.9).train(BASE, backend=backend)
+    assert {file["fault"] for file in fake.files.values()} == {None}
+    [job] = fake.jobs.values()
+    lines = fake.files[job["training_file"]]["content"].splitlines()
+    assert {tuple(json.loads(line)) for line in lines} == {("messages", "tools")}
+
+
+@pytest.mark.parametrize("colons", [False, True])
+def test_a_checkpoint_of_a_model_trained_there_is_trained_further(
+    fake: FakeTogether, backend: HostedBackend, *, colons: bool
+) -> None:
+    """By both forms in which its pages have the names of models."""
+    fake.names_with_colons = colons
+    name = finished(backend, backend.start(spec(sent(backend), suffix="one")).id)
+    assert (":ft-" in name) == colons
+    for further in (name, f"{name}:20"):
+        resolved = backend.resolve(further)
+        assert resolved.base
+        with pytest.raises(RequestRefusedError) if further != name else nullcontext():
+            backend.start(spec(sent(backend), model=resolved, suffix="two"))
+    assert not backend.resolve("meta-llama/Meta-Llama-3.1-8B-Instruct-Reference").base
+
+
+@pytest.mark.parametrize("path", ["", "/v1", "/v1/"])
+def test_the_address_is_taken_with_and_without_its_path(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    """Together's own package has had it in both forms."""
+    monkeypatch.setenv("TOGETHER_BASE_URL", f"https://api.together.ai{path}")
+    assert HostedBackend(KEY, host="together").address == "https://api.together.ai/v1"
+
+
+def test_what_the_host_calls_a_way_of_training_and_adds_for_validation_is_in_its_file(
+    fake: FakeTogether, tmp_path: Path
+) -> None:
+    path = tmp_path / "hosts.json"
+    told = {
+        "validation_body": {"n_evals": 3},
+        "method_words": {"supervised": "dpo"},
+        "file_status_words": {"x": "error"},
+    }
+    path.write_text(json.dumps({"together": told}), "utf-8")
+    fake.processing = "X"
+    with serving(fake, "together", hosts=path) as (backend, _):
+        file = sent(backend)
+        assert backend.file(file).status == "error"
+        assert backend._jobs.body(spec(file))["training_method"] == {"method": "dpo", "train_on_inputs": "auto"}
+        assert backend._jobs.body(spec(file, validation_file=file))["n_evals"] == 3
 
 
 def test_bytes_do_not_leave_a_safe_way(fake: FakeTogether) -> None:
