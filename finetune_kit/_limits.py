@@ -244,7 +244,7 @@ def checked_metadata(profile: HostProfile, metadata: object) -> dict[str, str]:
         raise _metadata_error(
             f"metadata: {profile.name!r} is not known to keep any with a job (as of {profile.as_of}). Leave it out."
         )
-    most = profile.max_metadata_pairs - _OUR_PAIRS
+    most = max(0, profile.max_metadata_pairs - _OUR_PAIRS)
     if len(checked) > most:
         raise _metadata_error(
             f"metadata has {len(checked)} pairs: {profile.name!r} keeps {profile.max_metadata_pairs} with a job, and "

@@ -63,6 +63,8 @@ class JobSpec:
 
     token: str = field(default_factory=lambda: uuid4().hex)
     """Tells this job from all others; it travels with the job where the host keeps metadata."""
+    order: str = ""
+    """The same for everyone who orders the same training, whatever key they use; it travels likewise."""
     model: Resolved
     training_file: str
     validation_file: str | None = None
@@ -70,7 +72,7 @@ class JobSpec:
     suffix: str | None = None
     seed: int = 0
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
-    """The user's own; the backend adds the token."""
+    """The user's own; the backend adds the token and the order."""
     method: Method = "supervised"
     card: ModelCard
     """Goes with the model; the backend fills in its name, its dates and the values it chose."""
@@ -350,6 +352,15 @@ class ListsJobs(Protocol):
 
     def job_page(self, *, after: str | None = None, limit: int = 100) -> JobPage:
         """At most `limit` jobs, the newest first, from behind the job with the id `after`; asks the host once."""
+        ...
+
+
+@runtime_checkable
+class FindsOrders(Protocol):
+    """What a backend may offer besides: jobs by what was ordered, for whoever has lost the papers about them."""
+
+    def ordered(self, order: str) -> list[JobState]:
+        """The live jobs that carry `JobSpec.order`, the oldest first; asks the host once, or not if it keeps none."""
         ...
 
 

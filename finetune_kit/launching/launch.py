@@ -31,8 +31,9 @@ def launch(
     """Have the files at the host and the job started, once, and return without waiting for its end.
 
     The same order, given while an earlier job of it is live or before anybody on this machine has made use of its end,
-    returns that job, and so does one whose earlier launch was killed or lost the answer. `on_progress` is told how many
-    bytes of the file that is being sent have gone.
+    returns that job, and so does one whose earlier launch was killed or lost the answer. Where the host keeps metadata,
+    so does one that was given with another key of the account or on another machine, while its job is live.
+    `on_progress` is told how many bytes of the file that is being sent have gone.
 
     Raises what keeps the job from being started; where `.retryable` is true, the same call may succeed later.
     """
@@ -51,6 +52,8 @@ def launch(
             starter = Starter(order, fingerprint, look)
             found, again = _begun_before(order, fingerprint, look, starter)
             if found is not None:
+                return found
+            if again is None and (found := _ordered_elsewhere(order, fingerprint, look, starter)) is not None:
                 return found
             files = Files(
                 backend, patience, remembered=(ledger, place), reuse=order.reuse_files, on_progress=on_progress
@@ -89,6 +92,22 @@ def _begun_before(
                 return job, None
             look.ledger.intents.end_seen(look.place, job.id)
     return None, again
+
+
+def _ordered_elsewhere(order: Order, fingerprint: str, look: LookUp, starter: Starter) -> JobState | None:
+    """A live job of an order that this ledger does not know: it may be a new one, or the key, or another machine."""
+    if look.ledger.intents.of_fingerprint(fingerprint):
+        return None
+    job = look.ordered(order.mark)
+    if job is None:
+        return None
+    _log.warning(
+        "%s at the host is the same training and %r; it was started with another key or from elsewhere. It is taken, "
+        "and nothing new is started; to train once more, give another seed or suffix, or cancel() it first.",
+        job.id,
+        job.status,
+    )
+    return starter.adopt(job)
 
 
 def _still_wanted(intent: Intent, look: LookUp) -> JobState | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import chain, repeat
 
 from finetune_kit._clock import clock
-from finetune_kit.backends import Backend, JobSpec, JobState
+from finetune_kit.backends import Backend, FindsOrders, JobSpec, JobState
 from finetune_kit.errors import BackendError, JobNotFoundError
 from finetune_kit.launching.locks import alone
 from finetune_kit.launching.order import Order
@@ -61,6 +61,15 @@ class LookUp:
             return found
         known = self.ledger.intents.job_ids(self.place) - {intent.job_id}
         return [job for job in found if job.id not in intent.jobs_before and job.id not in known]
+
+    def ordered(self, mark: str) -> JobState | None:
+        """The oldest live job of an order that this machine has no papers about; None where the host cannot tell."""
+        backend = self.backend
+        if not isinstance(backend, FindsOrders):
+            return None
+        own = self.ledger.intents.job_ids(self.place)
+        found = self.patience.ask(lambda: backend.ordered(mark))
+        return next((job for job in found if job.id not in own and job.status != "cancelling"), None)
 
     def settled(self, intent: Intent, spec: JobSpec, *, since: float | None) -> JobState | None:
         """The job of an intent; None only after so long that it would stand in the host's lists.

@@ -15,6 +15,7 @@ from finetune_kit.uploads import SpooledFile
 
 _VERSION = 1
 """Of the fingerprint: with another one, no earlier training is found again."""
+_MARK_DIGITS = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,9 +42,17 @@ class Order:
 
     def fingerprint(self, place: Place) -> str:
         """The same for every order that would train the same there."""
+        return self._hash([place.host, place.account])
+
+    @property
+    def mark(self) -> str:
+        """The same for every order that would train the same, whatever key it is given with: keys are renewed."""
+        return self._hash([])[:_MARK_DIGITS]
+
+    def _hash(self, where: list[str]) -> str:
         content = [
             _VERSION,
-            [place.host, place.account],
+            where,
             [self.model.model, self.method, self.suffix, self.seed],
             self.hyperparameters.model_dump(mode="json"),
             dict(self.metadata),
@@ -56,6 +65,7 @@ class Order:
         training, validation = _fingerprint(self.training), _fingerprint(self.validation)
         return JobSpec(
             token=token,
+            order=self.mark,
             model=self.model,
             training_file=files[0],
             validation_file=files[1] if len(files) > 1 else None,

@@ -47,6 +47,13 @@ class Starter:
                 intent = self._intend(spec, again)
             return self._ask(intent, spec)
 
+    def adopt(self, job: JobState) -> JobState:
+        """Write down a job of this order that this machine has no papers about, as if it had been started here."""
+        files = (job.training_file or "", *([] if job.validation_file is None else [job.validation_file]))
+        spec = self.order.spec(token=uuid4().hex, files=files)
+        self.look.ledger.cards.keep(self.look.place, spec.card, token=spec.token)
+        return self.record(self._intend(spec, None), job)
+
     def record(self, intent: Intent, job: JobState) -> JobState:
         """Write down which job it is; it runs already, so that a full disk must not hide it."""
         try:

@@ -226,6 +226,10 @@ class HostedBackend:
         """The jobs that came of a specification, the oldest first."""
         return self._jobs.started(spec)
 
+    def ordered(self, order: str) -> list[JobState]:
+        """The live jobs of the same order, the oldest first; none where the host keeps no metadata."""
+        return self._jobs.ordered(order)
+
     def job(self, job_id: str) -> JobState:
         """A job now."""
         return self._connection.habits.saw(self._jobs.state(job_id))

@@ -12,6 +12,8 @@ from finetune_kit.records import JsonValue
 
 TOKEN = "ftk_token"
 """The key in a job's metadata that tells which specification it came of."""
+ORDER = "ftk_order"
+"""The key for what was ordered, by which a job is found where neither its token nor the account's key is known."""
 TEMPLATE = "ftk_template"
 """The key for what another machine must know to call the model rightly."""
 
@@ -35,11 +37,12 @@ def body_of(spec: JobSpec, profile: HostProfile) -> dict[str, JsonValue]:
 
 
 def metadata_of(spec: JobSpec, profile: HostProfile) -> dict[str, str]:
-    """The user's own, our token, and the template where there is room for it."""
+    """The user's own, our token, and where there is room for them the template and the order."""
     metadata = {**spec.metadata, TOKEN: spec.token}
-    template = told_template(spec.card)
-    fits = len(metadata) < profile.max_metadata_pairs and len(template) <= profile.max_metadata_value_characters
-    return {**metadata, TEMPLATE: template} if fits else metadata
+    for key, value in ((TEMPLATE, told_template(spec.card)), (ORDER, spec.order)):
+        if value and len(metadata) < profile.max_metadata_pairs and len(value) <= profile.max_metadata_value_characters:
+            metadata[key] = value
+    return metadata
 
 
 def told_template(card: ModelCard) -> str:

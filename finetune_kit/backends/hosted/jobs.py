@@ -9,18 +9,19 @@ from typing import Literal, TypeVar
 
 from finetune_kit.backends.hosted.asked import Ask, path_of
 from finetune_kit.backends.hosted.asking import READ_SECONDS, Asker, JsonObject
-from finetune_kit.backends.hosted.creation import TOKEN, body_of
+from finetune_kit.backends.hosted.creation import ORDER, TOKEN, body_of
 from finetune_kit.backends.hosted.events import events_behind
 from finetune_kit.backends.hosted.listing import everything
 from finetune_kit.backends.hosted.mapping import odd
 from finetune_kit.backends.hosted.objects import read_checkpoint, read_job, suffix_of
-from finetune_kit.backends.hosted.objects.values import members
+from finetune_kit.backends.hosted.objects.values import items, members
 from finetune_kit.backends.protocol import Checkpoint, Event, JobPage, JobSpec, JobState
 from finetune_kit.errors import BackendError, HostReplyError, JobNotFoundError, RequestRefusedError, UnclearOutcomeError
 from finetune_kit.hosts import HostProfile
 from finetune_kit.records import JsonValue
 
 _T = TypeVar("_T")
+_PAGE = 100
 _CREATION_SECONDS = 120.0
 """An answer that takes longer is taken for lost, and the job looked for."""
 
@@ -84,6 +85,17 @@ class Jobs:
                 state = read_job(job, profile)
                 found += [state] if self.alike(job, state, spec) else []
         return sorted(found, key=lambda state: state.created_at)
+
+    def ordered(self, order: str) -> list[JobState]:
+        """The live jobs that carry an order, the oldest first, as far as one answer tells."""
+        profile = self.asker.host.profile
+        if not order or not profile.keeps_metadata:
+            return []
+        query: dict[str, JsonValue] = {"limit": _PAGE, "metadata": {ORDER: order}}
+        ask = Ask(path=self.root, what="the jobs cannot be listed", query=query, timeout_seconds=READ_SECONDS)
+        found = _readable([self.retold(job) for job in items(self.asker.read(ask).get("data"))], profile)
+        live = [state for state in found if state.metadata.get(ORDER) == order and not state.finished]
+        return sorted(live, key=lambda state: state.created_at)
 
     def get(self, job_id: str) -> JsonObject:
         """A job in the words of OpenAI's API, or `JobNotFoundError`."""

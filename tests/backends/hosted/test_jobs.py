@@ -111,6 +111,14 @@ def test_the_token_and_the_template_go_with_the_job_where_the_host_keeps_metadat
     assert '" ->"' in metadata["ftk_template"]
 
 
+@pytest.mark.parametrize(("pairs", "ours"), [(13, {"token", "template", "order"}), (14, {"token", "template"})])
+def test_the_order_goes_along_where_there_is_room(keeping: HostedBackend, pairs: int, ours: set[str]) -> None:
+    full = {f"key {number}": "value" for number in range(pairs)}
+    metadata = _body(keeping, spec(metadata=full, order="0" * 32))["metadata"]
+    assert isinstance(metadata, dict)
+    assert {key.removeprefix("ftk_") for key in metadata if key.startswith("ftk_")} == ours
+
+
 def test_a_template_without_room_is_left_out(keeping: HostedBackend) -> None:
     full = {f"key {number}": "value" for number in range(15)}
     metadata = _body(keeping, spec(metadata=full))["metadata"]

@@ -262,7 +262,7 @@ def strange_in(body: dict[str, Any]) -> str | None:
     """What the published creation of a job does not have."""
     method = body.get("training_method")
     name = method.get("method") if isinstance(method, dict) else None
-    if name not in _METHODS:
+    if not isinstance(method, dict) or name not in _METHODS:
         return "training_method"
     strange = unknown(body, _KNOWN) + unknown(method, {"method", *_METHODS[name]})
     if strange:
