@@ -18,7 +18,7 @@ from finetune_kit._version import __version__
 if TYPE_CHECKING:
     from finetune_kit import errors
     from finetune_kit.archiving import Archive, archive_all
-    from finetune_kit.backends import Backend, HostedBackend, LocalBackend, connect
+    from finetune_kit.backends import Backend, HostedBackend, LocalBackend, ToolCall, connect
     from finetune_kit.cards import ModelCard
     from finetune_kit.changes import ChangeLog
     from finetune_kit.classification import Classification
@@ -68,6 +68,7 @@ __all__ = [
     "Severity",
     "Split",
     "Splitter",
+    "ToolCall",
     "Validator",
     "WrittenFile",
     "__version__",
@@ -112,6 +113,7 @@ _MODULE_OF = {
     "Severity": "validators",
     "Split": "dataset",
     "Splitter": "splitters",
+    "ToolCall": "backends",
     "Validator": "validators",
     "WrittenFile": "writing",
     "archive_all": "archiving",

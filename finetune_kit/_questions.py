@@ -39,6 +39,11 @@ def question(template: PromptTemplate | None, prompts: Sequence[str], sampling: 
     """The question that a model's template makes of prompts; without one they are a user's messages."""
     if template is None:
         return Question([as_user(prompt) for prompt in prompts], sampling, None)
+    if sampling.tools:
+        raise ParameterError(
+            "tools: this model learned from prompts and completions and calls none. Train on examples with 'messages'.",
+            parameter="tools",
+        )
     ended = replace(sampling, stop=(template.stop, *sampling.stop)) if template.stop else sampling
     return Question([template.prompt(prompt) for prompt in prompts], ended, template)
 
@@ -81,8 +86,30 @@ def texts_of(name: str, values: object) -> list[str]:
     return [string(f"{name}[{place}]", value) for place, value in enumerate(cast("Iterable[object]", values))]
 
 
-def check_messages(messages: object) -> None:
-    """Raise `ParameterError` for what is no conversation."""
+def checked_tools(tools: object) -> tuple[Mapping[str, JsonValue], ...]:
+    """Tools in OpenAI's shape, or `ParameterError`; what is in their schemas is the host's to judge."""
+    if tools is None:
+        return ()
+    kind = type(tools).__name__
+    if isinstance(tools, str | Mapping) or not isinstance(tools, Iterable):
+        raise ParameterError(f"tools is {kind}, not a list of tools.", parameter="tools")
+    checked = [_tool(tool) for tool in cast("Iterable[object]", tools)]
+    for place, tool in enumerate(checked):
+        inner = tool.get("custom" if tool.get("type") == "custom" else "function")
+        if not isinstance(inner, dict) or not isinstance(inner.get("name"), str):
+            raise ParameterError(
+                f'tools[{place}] is no tool: give {{"type": "function", "function": {{"name": …, "parameters": …}}}}.',
+                parameter="tools",
+            )
+    return tuple(checked)
+
+
+def _tool(tool: object) -> Mapping[str, JsonValue]:
+    return cast("Mapping[str, JsonValue]", tool) if isinstance(tool, Mapping) else {}
+
+
+def check_messages(messages: object, *, calls: bool = False) -> None:
+    """Raise `ParameterError` for what is no conversation; with `calls`, messages may call tools and say nothing."""
     if isinstance(messages, str | Mapping) or not isinstance(messages, Sequence) or not messages:
         raise ParameterError(
             "messages is a list of at least one message with 'role' and 'content'.", parameter="messages"
@@ -94,5 +121,6 @@ def check_messages(messages: object) -> None:
                 parameter="messages",
             )
         parts = cast("Mapping[object, object]", message)
-        for key in ("role", "content"):
+        silent = calls and parts.get("content") is None and bool(parts.get("tool_calls"))
+        for key in ("role",) if silent else ("role", "content"):
             string(f"messages[{place}][{key!r}]", parts.get(key))

@@ -3,16 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from finetune_kit._arguments import string
-from finetune_kit._questions import Question, as_user, check_messages, question, sampling_of, texts_of
-from finetune_kit.backends import AnswersAsync, Backend, Generation, Sampling, Streams, connect
+from finetune_kit._questions import (
+    Question,
+    as_user,
+    check_messages,
+    checked_tools,
+    question,
+    sampling_of,
+    texts_of,
+)
+from finetune_kit._threads import in_thread
+from finetune_kit.backends import (
+    AnswersAsync,
+    Backend,
+    Generation,
+    Sampling,
+    Streams,
+    StreamsAsync,
+    TakesTools,
+    ToolCall,
+    connect,
+)
 from finetune_kit.backends.protocol import ChatMessages
 from finetune_kit.cards import ModelCard
 from finetune_kit.errors import ParameterError, TemplateError
+from finetune_kit.records import JsonValue
 from finetune_kit.templates import PromptTemplate
 
 
@@ -32,8 +53,13 @@ class Completion(str):
 
     @property
     def finish_reason(self) -> str:
-        """`stop`, or `length` where `max_tokens` cut it off."""
+        """`stop`, `tool_calls`, or `length` where `max_tokens` cut it off."""
         return self.generation.finish_reason
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        """What the model wants done, besides or instead of what it says."""
+        return self.generation.tool_calls
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,13 +184,36 @@ class ModelClient:
         presence_penalty: float = 0.0,
         stop: str | Sequence[str] | None = None,
         seed: int | None = None,
+        tools: Sequence[Mapping[str, JsonValue]] | None = None,
     ) -> Iterator[str]:
         """The completion of a plain prompt, piece by piece as it is written; put together they are `complete`'s.
 
-        A backend that does not stream gives it in one piece. Stop reading, and the model stops writing.
+        A backend that does not stream gives it in one piece. Stop reading, and the model stops writing. An answer that
+        calls tools, where `tools` offers some, ends with an empty piece that has them as its `tool_calls`: a
+        `finetune_kit.backends.CallingPiece`.
         """
         sampling = sampling_of(temperature, max_tokens, top_p, frequency_penalty, presence_penalty, stop, seed)
-        return self._stream(string("prompt", prompt), sampling)
+        return self._stream(string("prompt", prompt), self._with_tools(sampling, tools))
+
+    def stream_async(
+        self,
+        prompt: str,
+        *,
+        temperature: float = 0.0,
+        max_tokens: int = 256,
+        top_p: float = 1.0,
+        frequency_penalty: float = 0.0,
+        presence_penalty: float = 0.0,
+        stop: str | Sequence[str] | None = None,
+        seed: int | None = None,
+        tools: Sequence[Mapping[str, JsonValue]] | None = None,
+    ) -> AsyncGenerator[str]:
+        """`stream` without blocking the event loop: `async for piece in model.stream_async(prompt)`.
+
+        Whoever stops early ends it by closing it (`contextlib.aclosing`), or leaves that to the event loop.
+        """
+        sampling = sampling_of(temperature, max_tokens, top_p, frequency_penalty, presence_penalty, stop, seed)
+        return self._stream_async(string("prompt", prompt), self._with_tools(sampling, tools))
 
     def chat(
         self,
@@ -177,14 +226,17 @@ class ModelClient:
         presence_penalty: float = 0.0,
         stop: str | Sequence[str] | None = None,
         seed: int | None = None,
+        tools: Sequence[Mapping[str, JsonValue]] | None = None,
     ) -> Completion:
         """The answer to a conversation, given as messages with `role` and `content`.
 
         A model that learned from prompts and completions has no notion of turns: it takes one user message and nothing
-        else.
+        else. `tools` are what a hosted model may call, in OpenAI's shape; what it calls is in the answer's
+        `tool_calls`, and stands in the next turn as `{"role": "assistant", "tool_calls": [call.content()]}`.
         """
         sampling = sampling_of(temperature, max_tokens, top_p, frequency_penalty, presence_penalty, stop, seed)
-        check_messages(messages)
+        sampling = self._with_tools(sampling, tools)
+        check_messages(messages, calls=self._takes_tools)
         if self.card.template is None:
             [answer] = self._backend.chat(self._name, [messages], sampling)
             return Completion(answer.text, answer)
@@ -201,10 +253,12 @@ class ModelClient:
         presence_penalty: float = 0.0,
         stop: str | Sequence[str] | None = None,
         seed: int | None = None,
+        tools: Sequence[Mapping[str, JsonValue]] | None = None,
     ) -> Completion:
         """`chat` without blocking the event loop."""
         sampling = sampling_of(temperature, max_tokens, top_p, frequency_penalty, presence_penalty, stop, seed)
-        check_messages(messages)
+        sampling = self._with_tools(sampling, tools)
+        check_messages(messages, calls=self._takes_tools)
         if (await self._card_async()).template is None:
             [answer] = await self._answers_async(Question([messages], sampling, None))
             return Completion(answer.text, answer)
@@ -230,6 +284,20 @@ class ModelClient:
             prompts = [template.prompt(text) for text in asked]
             ranked = self._backend.rank(self._name, prompts, [template.completion(label) for label in chosen])
         return [_label(chosen, probabilities) for probabilities in ranked]
+
+    @property
+    def _takes_tools(self) -> bool:
+        backend = self._backend
+        return isinstance(backend, TakesTools) and backend.takes_tools
+
+    def _with_tools(self, sampling: Sampling, tools: object) -> Sampling:
+        offered = checked_tools(tools)
+        if offered and not self._takes_tools:
+            raise ParameterError(
+                f"tools: the models of {self._backend.profile.name!r} are not offered any. Describe them in a message.",
+                parameter="tools",
+            )
+        return replace(sampling, tools=offered) if offered else sampling
 
     def _only_turn(self, messages: ChatMessages) -> str:
         if len(messages) != 1 or messages[0]["role"] != "user":
@@ -282,6 +350,21 @@ class ModelClient:
             pieces = backend.stream(self._name, asked.prompts[0], asked.sampling)
             yield from _without_leading_space(pieces, asked.template)
 
+    async def _stream_async(self, prompt: str, sampling: Sampling) -> AsyncGenerator[str]:
+        async with aclosing(await self._pieces_async(prompt, sampling)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def _pieces_async(self, prompt: str, sampling: Sampling) -> AsyncGenerator[str]:
+        backend = self._backend
+        if not isinstance(backend, StreamsAsync):
+            return in_thread(self._stream(prompt, sampling))
+        asked = question((await self._card_async()).template, [prompt], sampling)
+        if asked.template is None:
+            return _generated(backend.stream_chat_async(self._name, asked.conversations[0], asked.sampling))
+        pieces = backend.stream_async(self._name, asked.prompts[0], asked.sampling)
+        return _generated(pieces, leading_space=asked.template.leading_space)
+
     def _labels(self, labels: Sequence[str] | None) -> Sequence[str]:
         if labels is None:
             if not self.card.labels:
@@ -309,6 +392,19 @@ def _without_leading_space(pieces: Iterator[str], template: PromptTemplate) -> I
     plain = first.removeprefix(" ") if template.leading_space else first
     yield from [plain] if plain else []
     yield from pieces
+
+
+async def _generated(pieces: AsyncIterator[str], *, leading_space: bool = False) -> AsyncGenerator[str]:
+    """The same for pieces that come without blocking; closed early, it closes where they come from."""
+    try:
+        async for piece in pieces:
+            plain = piece.removeprefix(" ") if leading_space else piece
+            if plain or not leading_space:
+                yield plain
+            leading_space = False
+    finally:
+        if isinstance(pieces, AsyncGenerator):
+            await pieces.aclose()
 
 
 def _label(labels: Sequence[str], probabilities: Sequence[float]) -> Label:

@@ -6,17 +6,19 @@ import asyncio
 import copy
 import pickle
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from finetune_kit._threads import in_thread
 from finetune_kit.backends import Generation, Sampling
 from finetune_kit.backends.protocol import ChatMessages
 from finetune_kit.client import Completion, ModelClient
 from finetune_kit.dataset import Dataset, Split
-from finetune_kit.errors import ParameterError, TemplateError, UnknownModelError
+from finetune_kit.errors import HostUnavailableError, ParameterError, TemplateError, UnknownModelError
 from finetune_kit.records import JsonValue
 from finetune_kit.testing import MemoryBackend
 from tests.rows_of import PAIRS
@@ -234,6 +236,70 @@ def test_a_prompt_that_was_rendered_by_hand_is_refused(model: ModelClient) -> No
         model.complete("Hi ->")
 
 
+async def gathered(pieces: AsyncIterator[str]) -> list[str]:
+    return [piece async for piece in pieces]
+
+
+def test_tools_are_refused_where_no_model_is_offered_any(model: ModelClient) -> None:
+    with pytest.raises(ParameterError, match="the models of 'memory' are not offered any"):
+        model.chat([{"role": "user", "content": "Hi"}], tools=[{"type": "function", "function": {"name": "track"}}])
+    assert model.complete("Hi", max_tokens=1).tool_calls == ()
+
+
+@pytest.mark.parametrize("tools", ["track", {"name": "track"}, [None], [{"type": "function"}], [{"function": {}}], 7])
+def test_what_is_no_tool_is_refused(model: ModelClient, tools: Any) -> None:
+    with pytest.raises(ParameterError, match=r"no tool|not a list of tools"):
+        model.chat([{"role": "user", "content": "Hi"}], tools=tools)
+
+
+def test_whoever_stops_reading_an_asynchronous_stream_ends_it_and_an_error_in_it_arrives() -> None:
+    closed: list[bool] = []
+
+    class Endless(MemoryBackend):
+        def stream(self, model: str, prompt: str, sampling: Sampling) -> Iterator[str]:
+            try:
+                yield " a"
+                yield "b"
+                raise HostUnavailableError("gone.")
+            finally:
+                closed.append(True)
+
+        def stream_chat(self, model: str, messages: ChatMessages, sampling: Sampling) -> Iterator[str]:
+            return self.stream(model, "", sampling)
+
+    model = Dataset.from_records([(f"{n}?", "b") for n in range(12)]).split(0.8).train(backend=Endless()).wait().model()
+
+    async def first() -> str:
+        async with aclosing(model.stream_async("1?")) as pieces:
+            return await anext(pieces)
+
+    async def cancelled() -> None:
+        waited, proceed = threading.Event(), threading.Event()
+
+        def slow() -> Iterator[str]:
+            try:
+                waited.set()
+                proceed.wait(10)
+                yield "too late"
+            finally:
+                closed.append(True)
+
+        asking = asyncio.ensure_future(anext(in_thread(slow())))
+        await asyncio.to_thread(waited.wait, 10)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        proceed.set()
+
+    asyncio.run(cancelled())
+    assert closed == [True], "as soon as it could be"
+    closed.clear()
+    assert asyncio.run(first()) == "a"
+    assert closed == [True]
+    with pytest.raises(HostUnavailableError, match="gone"):
+        asyncio.run(gathered(model.stream_async("1?")))
+
+
 class Streaming(MemoryBackend):
     """Streams token by token, and answers without a thread."""
 
@@ -268,6 +334,7 @@ def test_whatever_way_a_model_is_asked_it_answers_the_same(backend: MemoryBacken
     assert answer == "track it"
     assert "".join(pieces) == answer
     assert len(pieces) == (len(answer) if isinstance(backend, Streaming) else 1)
+    assert asyncio.run(gathered(model.stream_async(question))) == pieces
     assert asyncio.run(model.complete_async(question)) == answer
     assert asyncio.run(model.complete_many_async([question] * 2)) == [answer] * 2
     assert asyncio.run(model.chat_async(messages)) == answer

@@ -43,6 +43,7 @@ PUBLIC = [
     "Severity",
     "Split",
     "Splitter",
+    "ToolCall",
     "Validator",
     "WrittenFile",
     "__version__",

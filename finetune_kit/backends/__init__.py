@@ -22,13 +22,17 @@ from finetune_kit.backends.protocol import (
     PartJournal,
     Sampling,
     Streams,
+    StreamsAsync,
+    TakesTools,
     TellsShutdowns,
     TellsTime,
 )
+from finetune_kit.backends.tool_calls import CallingPiece, ToolCall
 
 __all__ = [
     "AnswersAsync",
     "Backend",
+    "CallingPiece",
     "Checkpoint",
     "CountsTokens",
     "DetailsJobs",
@@ -47,8 +51,11 @@ __all__ = [
     "PartJournal",
     "Sampling",
     "Streams",
+    "StreamsAsync",
+    "TakesTools",
     "TellsShutdowns",
     "TellsTime",
+    "ToolCall",
     "connect",
     "usual_backend",
 ]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 from uuid import uuid4
 
+from finetune_kit.backends.tool_calls import ToolCall
 from finetune_kit.cards import Hyperparameters, ModelCard
 from finetune_kit.hosts import HostProfile, Method, Resolved
 from finetune_kit.records import JsonValue
@@ -160,6 +161,8 @@ class Sampling:
     presence_penalty: float = 0.0
     stop: tuple[str, ...] = ()
     seed: int | None = None
+    tools: tuple[Mapping[str, JsonValue], ...] = ()
+    """What the model may call, in OpenAI's shape; only for backends that say `takes_tools`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,9 +171,11 @@ class Generation:
 
     text: str
     """Up to the stop sequence, which is not part of it."""
-    finish_reason: Literal["stop", "length"]
+    finish_reason: Literal["stop", "length", "tool_calls"]
     prompt_tokens: int
     completion_tokens: int
+    tool_calls: tuple[ToolCall, ...] = ()
+    """What the model wants done; the text is empty where it says nothing besides."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -343,6 +348,32 @@ class Streams(Protocol):
 
     def stream_chat(self, model: str, messages: ChatMessages, sampling: Sampling) -> Iterator[str]:
         """The answer to one conversation."""
+        ...
+
+
+@runtime_checkable
+class StreamsAsync(Protocol):
+    """The same without a thread for each answer."""
+
+    def stream_async(self, model: str, prompt: str, sampling: Sampling) -> AsyncIterator[str]:
+        """The completion of one prompt; whoever stops reading, and closes it, ends it."""
+        ...
+
+    def stream_chat_async(self, model: str, messages: ChatMessages, sampling: Sampling) -> AsyncIterator[str]:
+        """The answer to one conversation."""
+        ...
+
+
+@runtime_checkable
+class TakesTools(Protocol):
+    """What a backend may offer besides: models that call the tools in `Sampling.tools`.
+
+    A stream of theirs that calls tools ends with a `CallingPiece`.
+    """
+
+    @property
+    def takes_tools(self) -> bool:
+        """Whether it does."""
         ...
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Unpack, cast
 
 from finetune_kit.backends.protocol import ChatMessages
-from finetune_kit.client import ModelClient
+from finetune_kit.client import Completion, ModelClient
 from finetune_kit.legacy.asking import many, model_name, refuse, reply_to_call, sampling_of, usage
 from finetune_kit.legacy.asynchronous import in_thread
 from finetune_kit.legacy.error import old_names
@@ -66,12 +66,17 @@ def _create(
         for _ in range(many(n))
     ]
     choices = [
-        {"index": index, "message": {"role": "assistant", "content": str(one)}, "finish_reason": one.finish_reason}
+        {"index": index, "message": _message(one), "finish_reason": one.finish_reason}
         for index, one in enumerate(answers)
     ]
     tokens_used = usage([one.generation for one in answers], each=len(answers))
     whole = reply_to_call("chat.completion", "chatcmpl", name, choices, usage=tokens_used)
     return Parts(_streamed(whole)) if stream else whole
+
+
+def _message(answer: Completion) -> dict[str, object]:
+    calls = [call.content() for call in answer.tool_calls]
+    return {"role": "assistant", "content": str(answer), **({"tool_calls": calls} if calls else {})}
 
 
 def _streamed(whole: Reply) -> Iterator[Reply]:

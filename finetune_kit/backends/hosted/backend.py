@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from datetime import date, datetime
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, Self
 
 from finetune_kit._progress import Progress, print_progress
+from finetune_kit._threads import in_thread
 from finetune_kit.backends.hosted.answering import Answers
 from finetune_kit.backends.hosted.asking import Asker
 from finetune_kit.backends.hosted.calls import Call, chats_asked, prompts_asked, with_logprobs
@@ -24,7 +26,7 @@ from finetune_kit.backends.hosted.objects import read_job, seed_of, suffix_of
 from finetune_kit.backends.hosted.papers import Papers
 from finetune_kit.backends.hosted.preflight import shutdown_dates
 from finetune_kit.backends.hosted.ranking import MOST_TOKENS, ranked
-from finetune_kit.backends.hosted.streams import streamed
+from finetune_kit.backends.hosted.streams import streamed, streamed_async
 from finetune_kit.backends.protocol import (
     ChatMessages,
     Checkpoint,
@@ -319,6 +321,26 @@ class HostedBackend:
     def stream_chat(self, model: str, messages: ChatMessages, sampling: Sampling) -> Iterator[str]:
         """The answer to a conversation, piece by piece."""
         return streamed(self._answers, Call(model, sampling, messages=messages))
+
+    def stream_async(self, model: str, prompt: str, sampling: Sampling) -> AsyncIterator[str]:
+        """`stream` without blocking the event loop."""
+        return self._streamed_async(Call(model, sampling, prompt=prompt))
+
+    def stream_chat_async(self, model: str, messages: ChatMessages, sampling: Sampling) -> AsyncIterator[str]:
+        """`stream_chat` without blocking the event loop."""
+        return self._streamed_async(Call(model, sampling, messages=messages))
+
+    async def _streamed_async(self, call: Call) -> AsyncIterator[str]:
+        answers = self._connection.async_answers()
+        pieces = in_thread(streamed(self._answers, call)) if answers is None else streamed_async(answers, call)
+        async with aclosing(pieces):
+            async for piece in pieces:
+                yield piece
+
+    @property
+    def takes_tools(self) -> bool:
+        """Its models may be offered tools."""
+        return True
 
     def rank(self, model: str, prompts: Sequence[str], completions: Sequence[str]) -> list[list[float]]:
         """For each prompt, how probable each of `completions` is among them, as far as five tokens a place tell.

@@ -131,4 +131,6 @@ def _sampled(sampling: Sampling, *, limit: str) -> dict[str, JsonValue]:
         body["stop"] = list[JsonValue](sampling.stop[:_MOST_STOPS])
     if sampling.seed is not None:
         body["seed"] = sampling.seed
+    if sampling.tools:
+        body["tools"] = [dict(tool) for tool in sampling.tools]
     return body

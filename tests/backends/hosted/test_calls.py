@@ -13,7 +13,7 @@ from finetune_kit import errors
 from finetune_kit.backends import AnswersAsync, Sampling, Streams
 from finetune_kit.backends.hosted.objects.generation import cut as cut_at_stop
 from finetune_kit.backends.hosted.ranking import ranked
-from finetune_kit.backends.hosted.streams import until_stop
+from finetune_kit.backends.hosted.writing import until_stop
 from finetune_kit.records import JsonValue
 from tests.backends.hosted.scripted_host import Asked, Says, answering, error
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
+from finetune_kit.backends.hosted.objects.tool_call import read_tool_calls
 from finetune_kit.backends.hosted.objects.values import Members, count, first, members
 from finetune_kit.backends.protocol import Generation, Sampling
+from finetune_kit.backends.tool_calls import ToolCall
 from finetune_kit.errors import HostReplyError, RequestRefusedError
 from finetune_kit.records import JsonValue
 
@@ -19,7 +21,7 @@ def read_generation(value: JsonValue, sampling: Sampling) -> Generation:
 
 
 def read_chat_generation(value: JsonValue, sampling: Sampling) -> Generation:
-    """The first choice of a chat; its text is empty where the model calls a tool instead."""
+    """The first choice of a chat, with the tools that the model calls besides or instead."""
     message = members(_first_choice(value).get("message"))
     content = message.get("content")
     if isinstance(content, list):
@@ -30,7 +32,7 @@ def read_chat_generation(value: JsonValue, sampling: Sampling) -> Generation:
         content = refusal if isinstance(refusal, str) else ""
     if not message or not isinstance(content, str):
         raise HostReplyError("the host's answer is no chat completion: its choice has no 'message' with a text.")
-    return _generation(value, content, sampling)
+    return _generation(value, content, sampling, calls=read_tool_calls(message))
 
 
 def cut(text: str, stops: tuple[str, ...]) -> str:
@@ -52,14 +54,16 @@ def _first_choice(value: JsonValue) -> Members:
     return choice
 
 
-def _generation(value: JsonValue, written: str, sampling: Sampling) -> Generation:
+def _generation(value: JsonValue, written: str, sampling: Sampling, *, calls: tuple[ToolCall, ...] = ()) -> Generation:
     text = cut(written, sampling.stop)
     usage = members(members(value).get("usage"))
+    reason = _finish_reason(_first_choice(value).get("finish_reason"), stopped=len(text) < len(written))
     return Generation(
         text=text,
-        finish_reason=_finish_reason(_first_choice(value).get("finish_reason"), stopped=len(text) < len(written)),
+        finish_reason="tool_calls" if calls and reason == "stop" else reason,
         prompt_tokens=count(usage.get("prompt_tokens")) or 0,
         completion_tokens=count(usage.get("completion_tokens")) or 0,
+        tool_calls=calls,
     )
 
 
