@@ -7,7 +7,6 @@ state it saved earlier. Order and start depend on the seed alone, so a resumed r
 from __future__ import annotations
 
 import math
-import os
 import random
 import time
 from collections.abc import Iterator, Sequence
@@ -15,10 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from finetune_kit.backends.local.attention import PackedLayout
+from finetune_kit.backends.local.forward import Tally, forward, rows_of
 from finetune_kit.backends.local.home import writing_tensors
 from finetune_kit.backends.local.models import Loaded
-from finetune_kit.backends.local.packing import Encoded, PackedRow, pack
+from finetune_kit.backends.local.packing import Encoded
+from finetune_kit.backends.local.state import StateFile
 from finetune_kit.errors import EngineError
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ REFERENCE_RATE = 0.01
 """Learning rate at a multiplier of 1; the multiplier of 0.1 taken by default gives 1e-3, usual for LoRA."""
 _WARM_UP_SHARE = 0.06
 _CLIP_NORM = 1.0
-_LOGIT_ROWS = 256
-"""Positions whose logits exist at one time: 256 x 49,152 float32 numbers are 50 MB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,21 +86,6 @@ class Watcher(Protocol):
     def should_save(self, seconds: float) -> bool:
         """After every step; whether the state should be saved, `seconds` after the last time."""
         ...
-
-
-@dataclass(slots=True)
-class _Result:
-    loss_sum: float = 0.0
-    weight: float = 0.0
-    right: float = 0.0
-    count: float = 0.0
-
-    def add(self, other: _Result) -> None:
-        """Take in what another row showed."""
-        self.loss_sum += other.loss_sum
-        self.weight += other.weight
-        self.right += other.right
-        self.count += other.count
 
 
 @dataclass(slots=True)
@@ -178,10 +161,10 @@ class Trainer:
             return None
         model = self.loaded.model
         model.eval()
-        whole = _Result()
+        whole = Tally()
         with torch.no_grad():
-            for row in self._rows(self.validation):
-                whole.add(self._forward(row))
+            for row in rows_of(self.loaded, self.validation):
+                whole.add(forward(self.loaded, row))
         model.train()
         return Measurement(loss=whole.loss_sum / whole.weight, accuracy=whole.right / whole.count)
 
@@ -209,9 +192,9 @@ class Trainer:
         import torch
 
         weight = sum(sum(example.weights) for example in batch)
-        whole = _Result()
-        for row in self._rows(batch):
-            whole.add(self._forward(row, backward_weight=weight))
+        whole = Tally()
+        for row in rows_of(self.loaded, batch):
+            whole.add(forward(self.loaded, row, backward_weight=weight))
         if not math.isfinite(whole.loss_sum):
             raise EngineError(
                 f"the training loss is {whole.loss_sum} at step {self.step + 1}: the learning rate is too high for "
@@ -233,49 +216,6 @@ class Trainer:
             for parameter, master in zip(self._parameters, self._master, strict=True):
                 parameter.copy_(master)
 
-    def _rows(self, examples: Sequence[Encoded]) -> list[PackedRow]:
-        if self.loaded.packable:
-            return pack(examples)
-        return [row for example in examples for row in pack([example])]
-
-    def _forward(self, row: PackedRow, *, backward_weight: float | None = None) -> _Result:
-        """One row through the model; with `backward_weight`, its gradients are added, each loss divided by it."""
-        import torch
-        from torch.nn import functional
-
-        device = self.loaded.device
-        causal = self.loaded.model.get_base_model()
-        more = {"packed_layout": PackedLayout.of(row, device)} if self.loaded.packable else {}
-        hidden = causal.base_model(
-            input_ids=torch.tensor([row.tokens], device=device),
-            position_ids=torch.tensor([row.positions], device=device),
-            use_cache=False,
-            **more,
-        ).last_hidden_state[0]
-        places, tokens, weights = zip(*row.targets, strict=True)
-        chosen = hidden[torch.tensor(places, device=device)]
-        leaf = chosen.detach().requires_grad_(backward_weight is not None)
-        result = _Result()
-        head = causal.get_output_embeddings()
-        for start in range(0, len(tokens), _LOGIT_ROWS):
-            part = slice(start, start + _LOGIT_ROWS)
-            target = torch.tensor(tokens[part], device=device)
-            weight = torch.tensor(weights[part], device=device)
-            logits = head(leaf[part]).float()
-            loss = (functional.cross_entropy(logits, target, reduction="none") * weight).sum()
-            if backward_weight is not None:
-                (loss / backward_weight).backward()
-            full = weight >= 1.0  # prompt tokens are not counted in the accuracy
-            result.loss_sum += float(loss.detach())
-            result.weight += float(weight.sum())
-            result.right += float(((logits.argmax(-1) == target) & full).sum())
-            result.count += float(full.sum())
-        if backward_weight is not None:
-            chosen.backward(leaf.grad)
-        return result
-
-    # state on disk: safetensors only, so that loading it can run nothing
-
     def save_adapter(self, folder: Path) -> None:
         """Write the adapter as peft does: a folder that vLLM and transformers load."""
         with writing_tensors():
@@ -283,8 +223,6 @@ class Trainer:
 
     def save_state(self) -> None:
         """Write what the run needs to go on, under a name that is whole or absent."""
-        from safetensors.torch import save
-
         tensors: dict[str, torch.Tensor] = {}
         for index, master in enumerate(self._master):
             tensors[f"{index}.master"] = master
@@ -298,26 +236,14 @@ class Trainer:
             "validation_loss": repr(validation.loss) if validation else "",
             "validation_accuracy": repr(validation.accuracy) if validation else "",
         }
-        self.state_folder.mkdir(parents=True, exist_ok=True)
-        part = self._state_file.with_suffix(".part")
-        with part.open("wb") as file:
-            file.write(save(tensors, metadata=facts))
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(self._state_file)
+        self._state.write(tensors, facts)
 
     def load_state(self) -> bool:
         """Go on from a saved state, if there is a sound one; return whether there was."""
-        if not self._state_file.is_file():
+        saved = self._state.read(self.loaded.device)
+        if saved is None:
             return False
-        from safetensors import SafetensorError, safe_open
-
-        try:
-            with safe_open(self._state_file, framework="pt", device=str(self.loaded.device)) as file:
-                facts: dict[str, str] = file.metadata()
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  it is no dict
-        except SafetensorError:  # damaged, by a power failure most likely: the run begins anew
-            return False
+        tensors, facts = saved
         for index, master in enumerate(self._master):
             state = {key.partition(".")[2]: value for key, value in tensors.items() if key.startswith(f"{index}.")}
             master.copy_(state.pop("master"))
@@ -332,8 +258,8 @@ class Trainer:
 
     def forget_state(self) -> None:
         """Delete a saved state; the run is over."""
-        self._state_file.unlink(missing_ok=True)
+        self._state.forget()
 
     @property
-    def _state_file(self) -> Path:
-        return self.state_folder / "state.safetensors"
+    def _state(self) -> StateFile:
+        return StateFile(self.state_folder / "state.safetensors")

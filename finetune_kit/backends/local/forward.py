@@ -1,0 +1,74 @@
+"""Packed rows through the model: losses only where they have weight, logits for a few positions at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from finetune_kit.backends.local.attention import PackedLayout
+from finetune_kit.backends.local.models import Loaded
+from finetune_kit.backends.local.packing import Encoded, PackedRow, pack
+
+_LOGIT_ROWS = 256
+"""Positions whose logits exist at one time: 256 x 49,152 float32 numbers are 50 MB."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What went through the model showed, in sums: so that parts of a batch can be added."""
+
+    loss_sum: float = 0.0
+    weight: float = 0.0
+    right: float = 0.0
+    count: float = 0.0
+
+    def add(self, other: Tally) -> None:
+        """Take in what another row showed."""
+        self.loss_sum += other.loss_sum
+        self.weight += other.weight
+        self.right += other.right
+        self.count += other.count
+
+
+def rows_of(loaded: Loaded, examples: Sequence[Encoded]) -> list[PackedRow]:
+    """`examples` as rows for the model: several in one where its attention can keep them apart."""
+    if loaded.packable:
+        return pack(examples)
+    return [row for example in examples for row in pack([example])]
+
+
+def forward(loaded: Loaded, row: PackedRow, *, backward_weight: float | None = None) -> Tally:
+    """One row through the model; with `backward_weight`, its gradients are added, each loss divided by it."""
+    import torch
+    from torch.nn import functional
+
+    device = loaded.device
+    causal = loaded.model.get_base_model()
+    more = {"packed_layout": PackedLayout.of(row, device)} if loaded.packable else {}
+    hidden = causal.base_model(
+        input_ids=torch.tensor([row.tokens], device=device),
+        position_ids=torch.tensor([row.positions], device=device),
+        use_cache=False,
+        **more,
+    ).last_hidden_state[0]
+    places, tokens, weights = zip(*row.targets, strict=True)
+    chosen = hidden[torch.tensor(places, device=device)]
+    leaf = chosen.detach().requires_grad_(backward_weight is not None)
+    result = Tally()
+    head = causal.get_output_embeddings()
+    for start in range(0, len(tokens), _LOGIT_ROWS):
+        part = slice(start, start + _LOGIT_ROWS)
+        target = torch.tensor(tokens[part], device=device)
+        weight = torch.tensor(weights[part], device=device)
+        logits = head(leaf[part]).float()
+        loss = (functional.cross_entropy(logits, target, reduction="none") * weight).sum()
+        if backward_weight is not None:
+            (loss / backward_weight).backward()
+        full = weight >= 1.0  # prompt tokens are not counted in the accuracy
+        result.loss_sum += float(loss.detach())
+        result.weight += float(weight.sum())
+        result.right += float(((logits.argmax(-1) == target) & full).sum())
+        result.count += float(full.sum())
+    if backward_weight is not None:
+        chosen.backward(leaf.grad)
+    return result
