@@ -51,24 +51,23 @@ def forward(loaded: Loaded, row: PackedRow, *, backward_weight: float | None = N
         use_cache=False,
         **more,
     ).last_hidden_state[0]
-    places, tokens, weights = zip(*row.targets, strict=True)
-    chosen = hidden[torch.tensor(places, device=device)]
+    if not row.targets:
+        return Tally()
+    places, tokens, weights, full = (torch.tensor(column, device=device) for column in zip(*row.targets, strict=True))
+    chosen = hidden[places]
     leaf = chosen.detach().requires_grad_(backward_weight is not None)
     result = Tally()
     head = causal.get_output_embeddings()
     for start in range(0, len(tokens), _LOGIT_ROWS):
         part = slice(start, start + _LOGIT_ROWS)
-        target = torch.tensor(tokens[part], device=device)
-        weight = torch.tensor(weights[part], device=device)
         logits = head(leaf[part]).float()
-        loss = (functional.cross_entropy(logits, target, reduction="none") * weight).sum()
+        loss = (functional.cross_entropy(logits, tokens[part], reduction="none") * weights[part]).sum()
         if backward_weight is not None:
             (loss / backward_weight).backward()
-        full = weight >= 1.0  # prompt tokens are not counted in the accuracy
         result.loss_sum += float(loss.detach())
-        result.weight += float(weight.sum())
-        result.right += float(((logits.argmax(-1) == target) & full).sum())
-        result.count += float(full.sum())
+        result.weight += float(weights[part].sum())
+        result.right += float(((logits.argmax(-1) == tokens[part]) * full[part]).sum())
+        result.count += float(full[part].sum())
     if backward_weight is not None:
         chosen.backward(leaf.grad)
     return result

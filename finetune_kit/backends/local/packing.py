@@ -2,12 +2,18 @@
 
 Attention alone works on padded blocks (one example each), because it must not look across examples; its cost is small
 where the blocks of one row have like lengths, so examples are sorted by length before they are laid down.
+
+A beginning that examples share stands once at the start of their row. What it predicts counts as often as it was
+asked for: the weights of its examples are summed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
+
+from finetune_kit.backends.local.prefixes import shared
 
 ROW_TOKENS = 1024
 """A packed row holds at most so many tokens, unless one example alone is longer."""
@@ -31,18 +37,32 @@ class Encoded:
         return sum(1 for weight in self.weights if weight > 0)
 
 
+class Target(NamedTuple):
+    """Where the loss counts."""
+
+    place: int
+    """Index in the row of the position that predicts."""
+    token: int
+    """What it should predict."""
+    weight: float
+    """Of this loss; summed over the examples that share the place."""
+    full: int
+    """How many of them have a weight of 1 or more there: prompt tokens are not counted in the accuracy."""
+
+
 @dataclass(frozen=True, slots=True)
 class PackedRow:
-    """Examples laid one behind the other."""
+    """A beginning that the examples share, if any, then the rest of each, one behind the other."""
 
     tokens: tuple[int, ...]
     """Padded at the end to `LENGTH_MULTIPLE`."""
     positions: tuple[int, ...]
-    """Restart with every example."""
+    """Go on from the shared beginning with every example."""
+    prefix: int
+    """Length of the shared beginning; 0 where there is none."""
     lengths: tuple[int, ...]
-    """Of the examples, in their order."""
-    targets: tuple[tuple[int, int, float], ...]
-    """Where the loss counts: (index of the position that predicts, the token it should predict, its weight)."""
+    """Of the examples in their order, without the shared beginning."""
+    targets: tuple[Target, ...]
 
     @property
     def block_length(self) -> int:
@@ -55,39 +75,55 @@ def round_up(length: int) -> int:
     return -(-length // LENGTH_MULTIPLE) * LENGTH_MULTIPLE
 
 
-def pack(examples: Sequence[Encoded], *, row_tokens: int = ROW_TOKENS) -> list[PackedRow]:
-    """Lay `examples` into rows; each is in exactly one of them."""
+def pack(examples: Sequence[Encoded], *, row_tokens: int = ROW_TOKENS, share: bool = True) -> list[PackedRow]:
+    """Lay `examples` into rows; each is in exactly one of them. Without `share`, each has all its tokens there."""
+    groups = shared([example.tokens for example in examples]) if share else [(0, list(range(len(examples))))]
     rows: list[PackedRow] = []
-    waiting: list[Encoded] = []
-    for example in sorted(examples, key=lambda example: len(example.tokens)):
-        tokens = sum(len(other.tokens) for other in waiting) + len(example.tokens)
-        padded = (len(waiting) + 1) * round_up(len(example.tokens))
-        if waiting and (tokens > row_tokens or padded > PADDED_SHARE * row_tokens):
-            rows.append(_lay(waiting))
-            waiting = []
-        waiting.append(example)
-    if waiting:
-        rows.append(_lay(waiting))
+    for prefix, members in groups:
+        # Beside a long beginning there is still room for examples, or it would be laid down over and over.
+        room = max(row_tokens - prefix, row_tokens // 2)
+        rows += _rows([examples[index] for index in members], prefix, room)
     return rows
 
 
-def _lay(examples: Sequence[Encoded]) -> PackedRow:
-    tokens: list[int] = []
-    positions: list[int] = []
-    targets: list[tuple[int, int, float]] = []
+def _rows(examples: Sequence[Encoded], prefix: int, room: int) -> list[PackedRow]:
+    """The examples of one group."""
+    rows: list[PackedRow] = []
+    waiting: list[Encoded] = []
+    laid = 0
+    for example in sorted(examples, key=lambda example: len(example.tokens)):
+        length = len(example.tokens) - prefix
+        padded = (len(waiting) + 1) * round_up(length)
+        if waiting and (laid + length > room or padded > PADDED_SHARE * room):
+            rows.append(_lay(waiting, prefix))
+            waiting, laid = [], 0
+        waiting.append(example)
+        laid += length
+    if waiting:
+        rows.append(_lay(waiting, prefix))
+    return rows
+
+
+def _lay(examples: Sequence[Encoded], prefix: int) -> PackedRow:
+    tokens = list(examples[0].tokens[:prefix])
+    positions = list(range(prefix))
+    targets: dict[tuple[int, int], Target] = {}
     for example in examples:
-        start = len(tokens)
-        tokens += example.tokens
-        positions += range(len(example.tokens))
-        targets += [
-            (start + index - 1, token, weight)
-            for index, (token, weight) in enumerate(zip(example.tokens, example.weights, strict=True))
-            if weight > 0 and index > 0
-        ]
+        start = len(tokens) - prefix
+        tokens += example.tokens[prefix:]
+        positions += range(prefix, len(example.tokens))
+        for index, (token, weight) in enumerate(zip(example.tokens, example.weights, strict=True)):
+            if weight > 0 and index > 0:
+                place = index - 1 if index <= prefix else start + index - 1
+                before = targets.get((place, token))
+                summed = (before.weight if before else 0.0) + weight
+                full = (before.full if before else 0) + (weight >= 1.0)
+                targets[place, token] = Target(place, token, summed, full)
     filler = round_up(len(tokens)) - len(tokens)
     return PackedRow(
         tokens=(*tokens, *[0] * filler),
         positions=(*positions, *[0] * filler),
-        lengths=tuple(len(example.tokens) for example in examples),
-        targets=tuple(targets),
+        prefix=prefix,
+        lengths=tuple(len(example.tokens) - prefix for example in examples),
+        targets=tuple(targets.values()),
     )

@@ -28,6 +28,8 @@ REFERENCE_RATE = 0.01
 """Learning rate at a multiplier of 1; the multiplier of 0.1 taken by default gives 1e-3, usual for LoRA."""
 _WARM_UP_SHARE = 0.06
 _CLIP_NORM = 1.0
+_MEASURED_AT_ONCE = 256
+"""Examples of the validation set that are laid into rows together, so that memory does not grow with the set."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,8 +165,9 @@ class Trainer:
         model.eval()
         whole = Tally()
         with torch.no_grad():
-            for row in rows_of(self.loaded, self.validation):
-                whole.add(forward(self.loaded, row))
+            for start in range(0, len(self.validation), _MEASURED_AT_ONCE):
+                for row in rows_of(self.loaded, self.validation[start : start + _MEASURED_AT_ONCE]):
+                    whole.add(forward(self.loaded, row))
         model.train()
         return Measurement(loss=whole.loss_sum / whole.weight, accuracy=whole.right / whole.count)
 
