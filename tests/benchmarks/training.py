@@ -61,10 +61,12 @@ def main() -> None:
 
 
 def _run(name: str, command: list[str]) -> None:
-    from finetune_kit.backends.local.device import SPIN_COUNT
+    from finetune_kit.backends.local.device import quiet_threads
 
     # As the engine starts its workers; the peer runs as it comes.
-    environment = {**os.environ, "GOMP_SPINCOUNT": SPIN_COUNT} if "--ours" in command else None
+    environment = dict(os.environ)
+    if "--ours" in command:
+        quiet_threads(environment)
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         sys.exit(f"{name} failed:\n{done.stderr[-2000:]}")

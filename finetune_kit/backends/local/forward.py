@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from finetune_kit.backends.local.attention import PackedLayout
+from finetune_kit.backends.local.fused import cross_entropy
 from finetune_kit.backends.local.models import Loaded
 from finetune_kit.backends.local.packing import Encoded, PackedRow, pack
 
-_LOGIT_ROWS = 256
-"""Positions whose logits exist at one time: 256 x 49,152 float32 numbers are 50 MB."""
+_LOGIT_ROWS = 128
+"""Positions whose logits exist at one time: 128 x 49,152 float32 numbers are 25 MB."""
 
 
 @dataclass(slots=True)
@@ -40,7 +41,6 @@ def rows_of(loaded: Loaded, examples: Sequence[Encoded]) -> list[PackedRow]:
 def forward(loaded: Loaded, row: PackedRow, *, backward_weight: float | None = None) -> Tally:
     """One row through the model; with `backward_weight`, its gradients are added, each loss divided by it."""
     import torch
-    from torch.nn import functional
 
     device = loaded.device
     causal = loaded.model.get_base_model()
@@ -56,15 +56,16 @@ def forward(loaded: Loaded, row: PackedRow, *, backward_weight: float | None = N
     places, tokens, weights, full = (torch.tensor(column, device=device) for column in zip(*row.targets, strict=True))
     chosen = hidden[places]
     leaf = chosen.detach().requires_grad_(backward_weight is not None)
+    divisor = 1.0 if backward_weight is None else backward_weight
     result = Tally()
     head = causal.get_output_embeddings()
     for start in range(0, len(tokens), _LOGIT_ROWS):
         part = slice(start, start + _LOGIT_ROWS)
-        logits = head(leaf[part]).float()
-        loss = (functional.cross_entropy(logits, tokens[part], reduction="none") * weights[part]).sum()
+        logits = head(leaf[part])
+        loss = cross_entropy(logits, tokens[part], weights[part] / divisor)
         if backward_weight is not None:
-            (loss / backward_weight).backward()
-        result.loss_sum += float(loss.detach())
+            loss.backward()
+        result.loss_sum += float(loss.detach()) * divisor
         result.weight += float(weights[part].sum())
         result.right += float(((logits.argmax(-1) == tokens[part]) * full[part]).sum())
         result.count += float(full[part].sum())

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from finetune_kit.backends.local.forward import Tally, forward, rows_of
+from finetune_kit.backends.local.fused import fuse
 from finetune_kit.backends.local.home import writing_tensors
 from finetune_kit.backends.local.models import Loaded
 from finetune_kit.backends.local.packing import Encoded
@@ -110,6 +111,7 @@ class Trainer:
     def __post_init__(self) -> None:
         import torch
 
+        fuse(self.loaded.model)
         self._parameters = [parameter for parameter in self.loaded.model.parameters() if parameter.requires_grad]
         self._master = [parameter.detach().float().clone() for parameter in self._parameters]
         fused = self.loaded.device.type in ("cpu", "cuda")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -19,6 +18,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from finetune_kit.backends.local import attention
 from finetune_kit.backends.local.encoding import Encoder
 from finetune_kit.backends.local.forward import Tally, forward
+from finetune_kit.backends.local.fused import fuse
 from finetune_kit.backends.local.models import Loaded, add_adapter
 from finetune_kit.backends.local.packing import Encoded, pack
 from finetune_kit.backends.local.trainer import Settings, Trainer
@@ -35,6 +35,13 @@ OTHER_SYSTEM = (*SYSTEM[:20], *range(10, 60))
 @cache
 def tiny(kind: str) -> Loaded:
     """A random model of two layers with grouped-query attention, and an adapter that is no longer zero."""
+    loaded = adapted(kind, attention.NAME)
+    fuse(loaded.model)
+    return loaded
+
+
+def adapted(kind: str, implementation: str) -> Loaded:
+    """The same numbers every time."""
     attention.register()
     config = AutoConfig.for_model(
         kind,
@@ -48,7 +55,7 @@ def tiny(kind: str) -> Loaded:
         max_position_embeddings=512,
     )
     torch.manual_seed(0)
-    model: Any = AutoModelForCausalLM.from_config(config, attn_implementation=attention.NAME)
+    model: Any = AutoModelForCausalLM.from_config(config, attn_implementation=implementation)
     loaded = Loaded(model, Encoder(None, 512), torch.device("cpu"), torch.float32, True, 512)
     add_adapter(loaded, seed=1)
     chance = torch.Generator().manual_seed(2)
@@ -62,11 +69,9 @@ def trained(loaded: Loaded) -> dict[str, torch.nn.Parameter]:
     return {name: weight for name, weight in loaded.model.named_parameters() if weight.requires_grad}
 
 
-def plain(loaded: Loaded) -> Any:
-    """A copy of the model, computing as transformers and peft do by themselves."""
-    model = copy.deepcopy(loaded.model)
-    model.set_attn_implementation("eager")
-    return model
+def plain(kind: str) -> Any:
+    """The same model, computing as transformers and peft do by themselves."""
+    return adapted(kind, "eager").model
 
 
 def plain_loss(model: Any, examples: Sequence[Encoded]) -> torch.Tensor:
@@ -122,7 +127,7 @@ def test_losses_and_gradients_are_those_of_a_plain_padded_batch(
     kind: str, examples: list[Encoded], shape: Shape
 ) -> None:
     loaded = tiny(kind)
-    model = plain(loaded)
+    model = plain(kind)
     expected = plain_loss(model, examples)
     expected.backward()
     loaded.model.zero_grad()
@@ -138,7 +143,7 @@ def test_both_kernels_compute_the_same(scores: int, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(attention, "_SHORT_SCORES", scores)
     loaded = tiny("llama")
     examples = [Encoded((*SYSTEM, *range(1, 5 + n)), (0.0,) * len(SYSTEM) + (1.0,) * (4 + n)) for n in range(6)]
-    model = plain(loaded)
+    model = plain("llama")
     expected = plain_loss(model, examples)
     expected.backward()
     loaded.model.zero_grad()
@@ -154,8 +159,8 @@ def test_the_adapter_after_some_steps_is_that_of_plain_training(kind: str, tmp_p
     chance = torch.Generator().manual_seed(5)
     own = [torch.randint(1, 80, (3 + n % 9,), generator=chance).tolist() for n in range(24)]
     examples = [Encoded((*SYSTEM, *tokens), (0.0, *[0.01] * (len(SYSTEM) - 1), *[1.0] * len(tokens))) for tokens in own]
-    loaded = copy.deepcopy(tiny(kind))
-    model = plain(loaded)
+    loaded = adapted(kind, attention.NAME)
+    model = plain(kind)
     trainer = Trainer(
         loaded=loaded,
         training=examples,
