@@ -7,22 +7,21 @@ import io
 import math
 import re
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib import metadata
 from pathlib import Path, PurePath
-
-import orjson
 
 from finetune_kit._progress import Progress
 from finetune_kit._version import __version__
 from finetune_kit.backends.local.encoding import Encoder
 from finetune_kit.backends.local.home import Home
 from finetune_kit.backends.local.models import Loaded, add_adapter, load_base
-from finetune_kit.backends.local.packing import Encoded
 from finetune_kit.backends.local.spec import StoredSpec, decided
 from finetune_kit.backends.local.store import Store
+from finetune_kit.backends.local.token_rows import TokenRows, token_rows
 from finetune_kit.backends.local.trainer import Measurement, Settings, Step, Stopped, Trainer
 from finetune_kit.cards import DataFingerprint, Hyperparameters, ModelCard
 from finetune_kit.errors import EngineError
@@ -33,7 +32,7 @@ SAVE_SECONDS = 30.0
 KEPT_CHECKPOINTS = 3
 """Of the last epochs, as the hosted API keeps them."""
 RESULT_COLUMNS = ("step", "train_loss", "train_accuracy", "valid_loss", "valid_mean_token_accuracy")
-_SHOWN_FAULTS = 5
+_TOLD_SECONDS = 5.0
 
 
 def run_job(home: Home, store: Store, job_id: str) -> None:
@@ -43,13 +42,17 @@ def run_job(home: Home, store: Store, job_id: str) -> None:
         return
     store.event(job_id, "Validating training file: " + spec.training_file)
     loaded = load_base(home, spec.base, device=spec.device, packed=True, progress=_tell(store, job_id))
-    training_lines = store.file_path(spec.training_file).read_bytes().splitlines()
-    settings = decided(spec.hyperparameters, examples=len(training_lines))
-    encoder = replace(loaded.encoder, prompt_loss_weight=settings.prompt_loss_weight or 0.0)
-    training = _encoded(training_lines, encoder, "training file")
-    validation = _encoded(_validation_lines(store, spec), loaded.encoder, "validation file")
-    if not training:
+    try:
+        made = partial(_token_rows, home, store, job_id, loaded.encoder)
+        rows = made(file_id=spec.training_file, what="training file")
+        validation = made(file_id=spec.validation_file, what="validation file") if spec.validation_file else ()
+    except Stopped:
+        store.obey(job_id)
+        return
+    if not rows:
         raise EngineError("the training file holds no rows.")
+    settings = decided(spec.hyperparameters, examples=len(rows))
+    training = rows.weighted(settings.prompt_loss_weight or 0.0)
     if _stopped_early(store, job_id):
         return
     store.move(job_id, to="running", of=["validating_files"], message="Files validated, training starts.")
@@ -107,23 +110,20 @@ def _add_adapter(home: Home, store: Store, loaded: Loaded, spec: StoredSpec) -> 
     add_adapter(loaded, seed=spec.seed, start_from=start_from)
 
 
-def _validation_lines(store: Store, spec: StoredSpec) -> list[bytes]:
-    return [] if spec.validation_file is None else store.file_path(spec.validation_file).read_bytes().splitlines()
+def _token_rows(home: Home, store: Store, job_id: str, encoder: Encoder, *, file_id: str, what: str) -> TokenRows:
+    """The rows of a file; events tell how far it is where that takes long, and a wish raises `Stopped`."""
+    told = time.monotonic()
 
+    def heard(share: float) -> None:
+        nonlocal told
+        wish = store.wish(job_id)
+        if wish:
+            raise Stopped(wish)
+        if time.monotonic() - told >= _TOLD_SECONDS:
+            told = time.monotonic()
+            store.event(job_id, f"Tokenising the {what}: {share:.0%}")
 
-def _encoded(lines: Sequence[bytes], encoder: Encoder, what: str) -> list[Encoded]:
-    """The rows of a file as tokens; `EngineError` lists those that cannot be trained on."""
-    rows: list[Encoded] = []
-    faults: list[str] = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            rows.append(encoder.row(orjson.loads(line)))
-        except EngineError as error:
-            faults.append(f"line {number}: {error}")
-    if faults:
-        more = f" (and {len(faults) - _SHOWN_FAULTS} more)" if len(faults) > _SHOWN_FAULTS else ""
-        raise EngineError(f"the {what} cannot be trained on. {' '.join(faults[:_SHOWN_FAULTS])}{more}")
-    return rows
+    return token_rows(home, store.file_path(file_id), encoder, what=what, heard=heard)
 
 
 @dataclass(slots=True)
