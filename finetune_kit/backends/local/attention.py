@@ -9,7 +9,7 @@ does not grow with the square of the length. On a GPU that is flash attention wh
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from finetune_kit.backends.local.packing import PackedRow
@@ -118,9 +118,20 @@ def _products(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: float) -
     group = heads // key_heads
     stacked = q.reshape(blocks * key_heads, group * length, size)
     keys, values = (tensor.reshape(blocks * key_heads, seen, size) for tensor in (k, v))
-    future = q.new_full((length, seen), float("-inf")).triu(1 + seen - length).repeat(group, 1)
-    scores = future.expand(blocks * key_heads, -1, -1).baddbmm(stacked, keys.transpose(1, 2), alpha=scale)
+    scores = (
+        _future(length, seen, group, q.dtype)
+        .expand(blocks * key_heads, -1, -1)
+        .baddbmm(stacked, keys.transpose(1, 2), alpha=scale)
+    )
     return scores.softmax(-1).bmm(values).view(blocks, heads, length, size)
+
+
+@lru_cache(maxsize=8)
+def _future(length: int, seen: int, group: int, dtype: torch.dtype) -> torch.Tensor:
+    """Minus infinity where a query may not look, for the stacked queries; every layer takes the same."""
+    import torch
+
+    return torch.full((length, seen), float("-inf"), dtype=dtype).triu(1 + seen - length).repeat(group, 1)
 
 
 def _fused(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: float) -> torch.Tensor:

@@ -6,6 +6,7 @@ import os
 import platform
 import time
 from collections.abc import MutableMapping
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -19,6 +20,7 @@ SPIN_COUNT = "1000"
 against the best value when alone, and keeps half of it beside one busy process; see docs/benchmarks.md."""
 LARGE_PAGES = "glibc.malloc.hugetlb=1"
 """Lets glibc ask for large pages: activations are memory of many megabytes that is touched anew in every step."""
+_CPUS = Path("/sys/devices/system/cpu")
 _WORTH_IT = 1.2
 """bfloat16 is taken where it is at least so many times as fast as float32."""
 
@@ -55,28 +57,55 @@ def pick_device(wanted: str | None) -> Any:
 
 
 def pick_dtype(home: Home, device: Any) -> Any:
-    """The type for frozen weights on `device`: bfloat16 where it is faster."""
+    """The type for frozen weights on `device`: bfloat16 where it is faster. Sets the number of threads too.
+
+    Measured once on each machine, in a second, and kept in `machine.json`; delete that file to measure again.
+    """
     torch = import_torch()
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
     if device.type != "cpu":
         return torch.float32
     path = home.root / "machine.json"
-    machine = f"{platform.node()} {platform.machine()} {torch.__version__} {torch.get_num_threads()} threads"
+    counts = _thread_counts()
+    machine = f"{platform.node()} {platform.machine()} {torch.__version__} {' or '.join(map(str, counts))} threads"
     try:
         kept = orjson.loads(path.read_bytes())
-        if kept["machine"] == machine:
+        if kept["machine"] == machine and kept["threads"] in counts:
+            torch.set_num_threads(kept["threads"])
             return torch.bfloat16 if kept["bfloat16"] else torch.float32
     except (OSError, ValueError, KeyError, TypeError):
         pass  # not measured yet, or half written: measure
-    rates = {str(dtype): _rate(torch, dtype) for dtype in (torch.float32, torch.bfloat16)}
-    faster = rates["torch.bfloat16"] >= _WORTH_IT * rates["torch.float32"]
+    rates: dict[int, dict[str, float]] = {}
+    for count in counts:
+        torch.set_num_threads(count)
+        rates[count] = {str(dtype): _rate(torch, dtype) for dtype in (torch.float32, torch.bfloat16)}
+    best = max(counts, key=lambda count: max(rates[count].values()))
+    torch.set_num_threads(best)
+    faster = rates[best]["torch.bfloat16"] >= _WORTH_IT * rates[best]["torch.float32"]
+    facts = {"machine": machine, "bfloat16": faster, "threads": best, "gflops": rates}
     with home.writing(path):
         home.make(home.root)
-        path.write_bytes(
-            orjson.dumps({"machine": machine, "bfloat16": faster, "gflops": rates}, option=orjson.OPT_INDENT_2)
-        )
+        path.write_bytes(orjson.dumps(facts, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS))
     return torch.bfloat16 if faster else torch.float32
+
+
+def _thread_counts() -> list[int]:
+    """How many threads may be best: torch's own choice, and one for each core where cores run several threads."""
+    count: int = import_torch().get_num_threads()
+    cores = _cores()
+    if "OMP_NUM_THREADS" in os.environ or not 0 < cores < count:
+        return [count]
+    return [count, cores]
+
+
+def _cores() -> int:
+    """Cores that this process may use; 0 where the system does not tell."""
+    try:
+        usable = os.sched_getaffinity(0)
+        return len({(_CPUS / f"cpu{one}" / "topology" / "thread_siblings_list").read_text("ascii") for one in usable})
+    except (AttributeError, OSError, UnicodeDecodeError):  # no Linux, or a container without it
+        return 0
 
 
 def _rate(torch: Any, dtype: Any) -> float:

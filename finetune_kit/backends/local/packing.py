@@ -18,7 +18,7 @@ from finetune_kit.backends.local.prefixes import shared
 ROW_TOKENS = 1024
 """A packed row holds at most so many tokens, unless one example alone is longer."""
 PADDED_SHARE = 1.5
-"""The padded blocks of a row hold at most so many times ROW_TOKENS positions."""
+"""The padded blocks of a row hold at most so many times ROW_TOKENS positions, unless one block alone is longer."""
 LENGTH_MULTIPLE = 16
 """Rows and blocks are rounded up to this, so that the machine sees few different shapes."""
 
@@ -82,11 +82,11 @@ def pack(examples: Sequence[Encoded], *, row_tokens: int = ROW_TOKENS, share: bo
     for prefix, members in groups:
         # Beside a long beginning there is still room for examples, or it would be laid down over and over.
         room = max(row_tokens - prefix, row_tokens // 2)
-        rows += _rows([examples[index] for index in members], prefix, room)
+        rows += _rows([examples[index] for index in members], prefix, room=room, padded_room=PADDED_SHARE * row_tokens)
     return rows
 
 
-def _rows(examples: Sequence[Encoded], prefix: int, room: int) -> list[PackedRow]:
+def _rows(examples: Sequence[Encoded], prefix: int, *, room: int, padded_room: float) -> list[PackedRow]:
     """The examples of one group."""
     rows: list[PackedRow] = []
     waiting: list[Encoded] = []
@@ -94,7 +94,7 @@ def _rows(examples: Sequence[Encoded], prefix: int, room: int) -> list[PackedRow
     for example in sorted(examples, key=lambda example: len(example.tokens)):
         length = len(example.tokens) - prefix
         padded = (len(waiting) + 1) * round_up(length)
-        if waiting and (laid + length > room or padded > PADDED_SHARE * room):
+        if waiting and (laid + length > room or padded > padded_room):
             rows.append(_lay(waiting, prefix))
             waiting, laid = [], 0
         waiting.append(example)

@@ -110,7 +110,7 @@ def test_rows_keep_their_limits_unless_one_example_alone_is_longer(examples: lis
         if len(row.lengths) > 1:
             room = max(ROW_TOKENS - row.prefix, ROW_TOKENS // 2)
             assert sum(row.lengths) <= room
-            assert len(row.lengths) * row.block_length <= PADDED_SHARE * room
+            assert len(row.lengths) * row.block_length <= PADDED_SHARE * ROW_TOKENS
 
 
 @given(EXAMPLES)

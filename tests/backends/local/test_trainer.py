@@ -248,3 +248,40 @@ def test_the_learning_rate_rises_then_falls_to_a_tenth(tiny_base: Path, home: Pa
     assert rates[: top + 1] == sorted(rates[: top + 1])
     assert rates[top:] == sorted(rates[top:], reverse=True)
     assert rates[-1] == pytest.approx(max(rates) / 10)
+
+
+class Held:
+    """Counts the bytes that the passes through a model keep for their way back, at most at one time."""
+
+    def __init__(self) -> None:
+        self.now = self.most = 0
+
+    def keep(self, tensor: torch.Tensor) -> Kept:
+        self.now += tensor.nbytes
+        self.most = max(self.most, self.now)
+        return Kept(tensor, self)
+
+
+class Kept:
+    """One of those tensors, until it is let go."""
+
+    def __init__(self, tensor: torch.Tensor, held: Held) -> None:
+        self.tensor, self.held = tensor, held
+
+    def __del__(self) -> None:
+        self.held.now -= self.tensor.nbytes
+
+
+@pytest.mark.parametrize("share", [0, 40])
+def test_memory_does_not_grow_with_the_batch(share: int, tiny_base: Path, home: Path) -> None:
+    beginning = tuple(range(100, 100 + share))
+    data = [Encoded((*beginning, *one.tokens), (*[0.0] * share, *one.weights)) for one in examples(512)]
+    most: dict[int, int] = {}
+    for batch_size in (64, 512):
+        settings = replace(SETTINGS, n_epochs=1, batch_size=batch_size)
+        trainer, held = trainer_on(tiny_base, home, data, settings=settings), Held()
+        with torch.autograd.graph.saved_tensors_hooks(held.keep, lambda kept: kept.tensor):
+            trainer.run(Recorder())
+        assert held.now == 0
+        most[batch_size] = held.most
+    assert most[512] < 1.2 * most[64]
