@@ -22,7 +22,7 @@ def shared(sequences: Sequence[tuple[int, ...]]) -> list[tuple[int, list[int]]]:
     common = [_common(sequences[one], sequences[two]) for one, two in pairwise(order)]
     groups: list[tuple[int, list[int]]] = []
     alone: list[int] = []
-    for length, start, stop in _best(common, 0, len(order))[1]:
+    for length, start, stop in _best(common, len(order)):
         if length:
             groups.append((length, sorted(order[start:stop])))
         else:
@@ -42,20 +42,39 @@ def _common(one: tuple[int, ...], two: tuple[int, ...]) -> int:
     return low
 
 
-def _best(common: Sequence[int], start: int, stop: int) -> tuple[int, list[tuple[int, int, int]]]:
-    """Tokens spared, and the groups (length, start, stop) that spare them, of neighbours in sorted order.
+def _best(common: Sequence[int], count: int) -> list[tuple[int, int, int]]:
+    """The groups (length, start, stop) that spare the most tokens, of `count` neighbours in sorted order.
 
-    Members of a group are neighbours there, so it is one group, or what its parts do best between the places where
-    neighbours have least in common. `common[i]` is between the places i and i + 1.
+    Members of a group are neighbours there, so neighbours are one group, or what their parts do best between the places
+    where they have least in common. `common[i]` is between the places i and i + 1. Without recursion: beginnings can be
+    nested as deep as examples are long.
     """
-    if stop - start < 2:
-        return 0, [(0, start, stop)]
-    between = common[start : stop - 1]
-    least = min(between)
-    cuts = [start, *(start + 1 + place for place, length in enumerate(between) if length == least), stop]
-    parts = [_best(common, one, two) for one, two in pairwise(cuts)]
-    spared = sum(part[0] for part in parts)
-    together = least * (stop - start - 1)
-    if together >= max(spared, WORTH_TOKENS):
-        return together, [(least, start, stop)]
-    return spared, [group for part in parts for group in part[1]]
+    spans = [(0, count)]
+    parts: list[range] = []
+    for start, stop in spans:  # which grows meanwhile
+        between = common[start : stop - 1] if stop - start > 1 else ()
+        first = len(spans)
+        if between:
+            least = min(between)
+            cuts = [start, *(start + 1 + place for place, length in enumerate(between) if length == least), stop]
+            spans += pairwise(cuts)
+        parts.append(range(first, len(spans)))
+    spared = [0] * len(spans)
+    together = [0] * len(spans)
+    for index in reversed(range(len(spans))):  # parts come behind their whole
+        if parts[index]:
+            start, stop = spans[index]
+            apart = sum(spared[part] for part in parts[index])
+            length = min(common[start : stop - 1])
+            saves = length * (stop - start - 1)
+            together[index] = length if saves >= max(apart, WORTH_TOKENS) else 0
+            spared[index] = max(saves, apart) if together[index] else apart
+    found: list[tuple[int, int, int]] = []
+    waiting = [0]
+    while waiting:
+        index = waiting.pop()
+        if together[index] or not parts[index]:
+            found.append((together[index], *spans[index]))
+        else:
+            waiting += parts[index]
+    return found

@@ -146,5 +146,12 @@ def test_groups_have_their_beginning_in_common_and_spare_what_can_be_spared(
         assert spared >= together or together < WORTH_TOKENS
 
 
+def test_beginnings_may_be_nested_as_deep_as_examples_are_long() -> None:
+    groups = shared([(1,) * length for length in range(1, 1500)])
+    assert sorted(index for _, members in groups for index in members) == list(range(1499))
+    length, members = max(groups)
+    assert length * (len(members) - 1) > 500_000
+
+
 def test_no_examples_make_no_rows() -> None:
     assert pack([]) == []
