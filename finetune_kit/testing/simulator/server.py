@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from finetune_kit import _extras
+from finetune_kit.testing.simulator.asgi import until_gone
 
 if TYPE_CHECKING:
-    from finetune_kit.testing.simulator.asgi import Application
+    from finetune_kit.testing.simulator.asgi import Application, Receive, Scope, Send
 
 _PURPOSE = "the host simulator"
 _PATIENCE_SECONDS = 30
+
+_errors = logging.getLogger("uvicorn.error").getChild("finetune_kit")
+_errors.setLevel(logging.ERROR)  # what a client does wrong is in its answer; nobody's terminal need show it too
 
 
 class LoopbackServer:
@@ -69,6 +74,7 @@ class LoopbackServer:
             self._ready.set()
 
     async def _serve(self, application: Application) -> None:
+        from h11 import ProtocolError
         from uvicorn.config import Config
         from uvicorn.protocols.http.h11_impl import H11Protocol
         from uvicorn.server import ServerState
@@ -76,7 +82,17 @@ class LoopbackServer:
         transports = self._transports
 
         class Watched(H11Protocol):
-            """Lets its connection be cut."""
+            """Lets its connection be cut, and ends it quietly where a client does not speak HTTP."""
+
+            def __init__(self, **settings: Any) -> None:
+                super().__init__(**settings)
+                self.logger = _errors
+
+            def data_received(self, data: bytes) -> None:
+                try:
+                    super().data_received(data)
+                except ProtocolError:  # it breaks the rules when its answer is on the way already
+                    self.transport.abort()
 
             def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
                 super().connection_made(transport)
@@ -86,8 +102,14 @@ class LoopbackServer:
                 transports.pop(self.client, None)
                 super().connection_lost(exc)
 
+        async def answered(scope: Scope, receive: Receive, send: Send) -> None:
+            try:
+                await application(scope, receive, send)
+            except ProtocolError:  # the client has been told already that its body is none
+                await until_gone(receive)
+
         config = Config(
-            application,
+            answered,
             log_config=None,
             access_log=False,
             lifespan="off",

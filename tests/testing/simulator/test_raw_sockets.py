@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 import time
 from collections.abc import Generator
 from urllib.parse import urlsplit
+
+import pytest
 
 from finetune_kit.testing import Fault, HostSimulator
 
@@ -110,3 +113,38 @@ def test_nonsense_is_answered_by_400_and_does_no_harm(host: HostSimulator) -> No
     with connected(host) as wire:
         wire.sendall(request(host, "GET /v1/models", "Connection: close"))
         assert all_of(wire).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("path", ["/v1/files", "/v1/nothing"])
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        (b"zz\r\nabc\r\n", b""),
+        (b"3\r\nabc\r\n", b"zz\r\n"),
+        (b"5\r\nab", b"cdeXX"),
+        (b"-1\r\n", b""),
+        (b"9" * 40 + b"\r\n", b""),
+    ],
+)
+def test_a_body_whose_chunks_are_none_shows_nothing_on_the_terminal(
+    host: HostSimulator, caplog: pytest.LogCaptureFixture, path: str, first: bytes, then: bytes
+) -> None:
+    """Before the answer and after it: what is wrong is told to the client, and nobody else."""
+    chunked = "Transfer-Encoding: chunked", "Content-Type: multipart/form-data; boundary=b"
+    with connected(host) as wire:
+        wire.sendall(request(host, f"POST {path}", *chunked, body=first))
+        if then:
+            while not host.requests or (path == "/v1/nothing" and host.requests[-1].status is None):
+                time.sleep(0.001)
+            with contextlib.suppress(ConnectionError):
+                wire.sendall(then)
+        assert all_of(wire)[:12] in {b"HTTP/1.1 400", b"HTTP/1.1 404"}
+    with connected(host) as wire:  # and the host goes on
+        wire.sendall(request(host, "GET /v1/models", "Connection: close"))
+        assert all_of(wire).startswith(b"HTTP/1.1 200")
+    host.stop()
+    assert caplog.text == "", "which is what a terminal shows where nobody has set up logging"
+
+
+def test_a_fault_of_the_simulator_itself_is_still_shown() -> None:
+    assert logging.getLogger("uvicorn.error.finetune_kit").isEnabledFor(logging.ERROR)
