@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
-from pathlib import Path
 
 from finetune_kit import remembering
 from finetune_kit._arguments import number
 from finetune_kit._home import home_folder
 from finetune_kit._retry import QUESTIONS
-from finetune_kit.archiving import MOST_PROMPTS, USUAL_BUDGET, Archive, Wanted, archive_job, folder_name
+from finetune_kit.archiving import MOST_PROMPTS, USUAL_BUDGET, Archive, Wanted, archive_job, folder_name, folder_of
 from finetune_kit.attaching import backend_of
 from finetune_kit.backends import Backend, Checkpoint, Event, JobState
 from finetune_kit.cards import ModelCard
@@ -305,7 +304,7 @@ class FineTuneJob:
         wanted = Wanted.of(
             training=training, validation=validation, yardstick=yardstick, budget=budget, deployment=deployment
         )
-        return archive_job(self._backend, self.id, Path(folder), wanted)
+        return archive_job(self._backend, self.id, folder_of(folder), wanted)
 
     def migrate(
         self,

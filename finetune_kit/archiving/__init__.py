@@ -5,6 +5,7 @@ from finetune_kit.archiving.archive import Archive, Damage, verify
 from finetune_kit.archiving.archives import ArchivedJob, Archives
 from finetune_kit.archiving.data import Data, JobFacts, read_data
 from finetune_kit.archiving.every import archive_all, folder_name
+from finetune_kit.archiving.folder import folder_of, held, opened, put
 from finetune_kit.archiving.job import USUAL_BUDGET, Wanted, archive_job, with_files
 from finetune_kit.archiving.manifest import ArchivedFile, Manifest, NotArchived
 
@@ -27,6 +28,10 @@ __all__ = [
     "archive_all",
     "archive_job",
     "folder_name",
+    "folder_of",
+    "held",
+    "opened",
+    "put",
     "read_data",
     "verify",
     "with_files",

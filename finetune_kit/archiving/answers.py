@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from finetune_kit._clock import clock
-from finetune_kit.backends import Backend, Sampling
-from finetune_kit.errors import FormatError
+from finetune_kit.backends import Backend, Generation, Sampling
+from finetune_kit.errors import FormatError, RequestRefusedError
 from finetune_kit.records import ChatExample, CompletionExample, Example, JsonValue, Message, PreferenceExample
 from finetune_kit.rows import Rows
 from finetune_kit.templates import PromptTemplate
 from finetune_kit.tokens import Estimate
 
+Q = TypeVar("Q")
 MOST_PROMPTS = 200
+_REFUSED_IN_A_ROW = 5
 _FEWEST_TOKENS, _MOST_TOKENS = 32, 2048
 
 
@@ -101,8 +104,16 @@ class Answers(BaseModel):
     """How many examples there were to choose from."""
     wordless: int = 0
     """How many were left out, since their answer is a tool call or no text."""
+    refused: int = 0
+    """How many of the questions the model does not take, such as those that a filter stops."""
+    validation_sha256: str = ""
+    """Of the file that the questions are from; empty where an older version did not write it."""
     max_tokens: int
     answers: tuple[Answer, ...]
+
+    def of_file(self, sha256: str) -> bool:
+        """Whether the questions are from this file."""
+        return self.validation_sha256 in ("", sha256)
 
     @classmethod
     def read(cls, path: Path) -> Answers:
@@ -113,26 +124,50 @@ class Answers(BaseModel):
             raise FormatError(f"{path} cannot be read: verify() tells what is damaged.", path=path) from error
 
 
-def answers_of(backend: Backend, model: str, questions: Questions, template: PromptTemplate | None) -> Answers:
-    """One greedy answer to each question, all asked together."""
-    sampling = Sampling(max_tokens=questions.max_tokens, stop=(template.stop,) if template and template.stop else ())
+def answers_of(
+    backend: Backend, model: str, questions: Questions, template: PromptTemplate | None, *, validation_sha256: str = ""
+) -> Answers:
+    """One greedy answer to each question, all asked together; those that the model refuses are counted."""
     asked = questions.asked
     if template is not None and asked and asked[0].messages is None:
-        told = backend.complete(model, [template.prompt(one.prompt) for one in asked], sampling)
-        texts = [template.parse(one.text) for one in told]
+        stop = (template.stop,) if template.stop else ()
+        sampling = Sampling(max_tokens=questions.max_tokens, stop=stop)
+        prompts = [template.prompt(one.prompt) for one in asked]
+        texts = _texts(prompts, lambda some: backend.complete(model, some, sampling))
+        texts = [None if text is None else template.parse(text) for text in texts]
     else:
-        conversations = [_conversation(one) for one in asked]
-        texts = [one.text for one in backend.chat(model, conversations, Sampling(max_tokens=questions.max_tokens))]
+        sampling = Sampling(max_tokens=questions.max_tokens)
+        texts = _texts([_conversation(one) for one in asked], lambda some: backend.chat(model, some, sampling))
+    answers = [(one, text) for one, text in zip(asked, texts, strict=True) if text is not None]
     return Answers(
         model=model,
         asked_at=datetime.fromtimestamp(clock().now(), UTC),
         rows=questions.rows,
         wordless=questions.wordless,
+        refused=len(asked) - len(answers),
+        validation_sha256=validation_sha256,
         max_tokens=questions.max_tokens,
-        answers=tuple(
-            Answer(row=one.row, reference=one.reference, answer=text) for one, text in zip(asked, texts, strict=True)
-        ),
+        answers=tuple(Answer(row=one.row, reference=one.reference, answer=text) for one, text in answers),
     )
+
+
+def _texts(asked: list[Q], ask: Callable[[list[Q]], list[Generation]]) -> list[str | None]:
+    """An answer to each; one question that is refused, as by a filter, does not take the others with it."""
+    try:
+        return [one.text for one in ask(asked)]
+    except RequestRefusedError as error:
+        if len(asked) == 1:
+            raise
+        refused = error
+    texts: list[str | None] = []
+    for one in asked:
+        try:
+            texts.append(ask([one])[0].text)
+        except RequestRefusedError:
+            texts.append(None)
+            if len(texts) >= _REFUSED_IN_A_ROW and not any(text is not None for text in texts):
+                raise refused from None  # it is not the question that is refused
+    return texts
 
 
 def _question(row: int, example: Example) -> Question | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 
 from finetune_kit._quoting import counted
 from finetune_kit._tables import printable
+from finetune_kit.archiving.folder import folder_of, opened
 from finetune_kit.archiving.manifest import ArchivedFile, Manifest, NotArchived, read_manifest
 from finetune_kit.cards import ModelCard
 from finetune_kit.errors import FormatError
@@ -43,7 +45,7 @@ class Archive:
     @classmethod
     def read(cls, folder: str | os.PathLike[str]) -> Archive:
         """An archive that was made before; its files are not looked at before `verify`."""
-        path = Path(folder)
+        path = folder_of(folder)
         return cls(path, read_manifest(path))
 
     @property
@@ -110,12 +112,14 @@ def state_of(folder: Path, file: ArchivedFile) -> Literal["missing", "changed", 
     path = folder / file.name
     digest, size = hashlib.sha256(), 0
     try:
-        with path.open("rb") as content:
+        with opened(path) as content:
+            if os.fstat(content.fileno()).st_size != file.size_bytes:
+                return "changed"
             while block := content.read(_BLOCK_BYTES):
                 digest.update(block)
                 size += len(block)
     except FileNotFoundError:
         return "missing"
-    except OSError:
-        return "unreadable"
+    except OSError as error:
+        return "changed" if error.errno == errno.ELOOP else "unreadable"
     return None if (size, digest.hexdigest()) == (file.size_bytes, file.sha256) else "changed"

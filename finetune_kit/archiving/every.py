@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from finetune_kit._arguments import string
-from finetune_kit._home import make_folder
 from finetune_kit._quoting import counted
 from finetune_kit.archiving.answers import MOST_PROMPTS
 from finetune_kit.archiving.archive import Archive
 from finetune_kit.archiving.archives import ArchivedJob, Archives
+from finetune_kit.archiving.folder import folder_of, made
 from finetune_kit.archiving.inquiry import Inquiry
 from finetune_kit.archiving.job import Purse, Wanted, archive_job
 from finetune_kit.archiving.manifest import NAME
@@ -50,7 +50,7 @@ def archive_all(
     """
     wanted = Wanted.of(yardstick=yardstick, budget=budget)
     host, purse, known = Inquiry(backend), Purse(wanted.budget), dict[str, Path]()
-    place = make_folder(Path(folder))
+    place = made(folder_of(folder))
     rows: list[ArchivedJob] = []
     for job_id, state in _listed(host, jobs).items():
         path = place / folder_name(job_id)

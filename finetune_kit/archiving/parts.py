@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import cast
 
-from finetune_kit.backends import Backend, Checkpoint, DetailsJobs, Event, FileState, JobDetails, JobState
-from finetune_kit.errors import BackendError, HostReplyError
+from finetune_kit.backends import (
+    Backend,
+    Checkpoint,
+    DetailsJobs,
+    Event,
+    FileState,
+    JobDetails,
+    JobState,
+    StreamsFiles,
+)
+from finetune_kit.errors import BackendError, HostReplyError, UnknownFileError
 from finetune_kit.records import JsonValue
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """The bytes of a part, and what the host calls them."""
+    """The bytes of a part, which may come while they are read, and what the host calls them."""
 
-    content: bytes
+    pieces: Iterable[bytes]
     source_name: str = ""
 
 
@@ -76,15 +85,22 @@ def parts_of(backend: Backend, found: Found) -> Iterator[Part]:
 
 def _file(backend: Backend, file_id: str) -> Callable[[], Content]:
     def fetch() -> Content:
-        content = backend.file_content(file_id)
         told = _told(backend, file_id)
-        if told is not None and told.size_bytes and told.size_bytes != len(content):
-            raise HostReplyError(
-                f"the host says that {file_id} has {told.size_bytes:,} bytes, and sent {len(content):,}."
-            )
-        return Content(content, "" if told is None else told.filename)
+        return Content(_counted(backend, file_id, told), "" if told is None else told.filename)
 
     return fetch
+
+
+def _counted(backend: Backend, file_id: str, told: FileState | None) -> Iterator[bytes]:
+    """The pieces of a file, and an error at the end where they are not as many bytes as the host says."""
+    size = 0
+    for piece in backend.file_pieces(file_id) if isinstance(backend, StreamsFiles) else [backend.file_content(file_id)]:
+        size += len(piece)
+        yield piece
+    if told is not None and told.size_bytes and told.size_bytes != size:
+        raise HostReplyError(f"the host says that {file_id} has {told.size_bytes:,} bytes, and sent {size:,}.")
+    if not size:
+        raise UnknownFileError(f"the host has emptied {file_id}: it sends no bytes of it.", file_id=file_id)
 
 
 def _told(backend: Backend, file_id: str) -> FileState | None:
@@ -111,7 +127,7 @@ def _job(found: Found) -> dict[str, JsonValue]:
 
 def _card(backend: Backend, found: Found) -> Content:
     card = found.details.card if found.details is not None else backend.card(found.state.fine_tuned_model or "")
-    return Content(card.model_dump_json(indent=2).encode() + b"\n")
+    return Content([card.model_dump_json(indent=2).encode() + b"\n"])
 
 
 def _plain(value: JobState | Checkpoint | Event) -> dict[str, JsonValue]:
@@ -124,11 +140,11 @@ def _plain(value: JobState | Checkpoint | Event) -> dict[str, JsonValue]:
 
 
 def _json(value: JsonValue | list[dict[str, JsonValue]]) -> Content:
-    return Content(_dumped(value, indent=2) + b"\n")
+    return Content([_dumped(value, indent=2) + b"\n"])
 
 
 def _lines(events: list[Event]) -> Content:
-    return Content(b"".join(_dumped(_plain(event)) + b"\n" for event in events))
+    return Content([_dumped(_plain(event)) + b"\n" for event in events])
 
 
 def _dumped(value: object, *, indent: int | None = None) -> bytes:

@@ -2,40 +2,69 @@
 
 from __future__ import annotations
 
-import hashlib
+import logging
+import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+from pydantic import BaseModel, ValidationError
+
 from finetune_kit._clock import clock
-from finetune_kit._home import make_folder, writing
-from finetune_kit._replacing import replacing
+from finetune_kit._home import writing
 from finetune_kit._version import __version__
 from finetune_kit.archiving.archive import Archive, state_of
-from finetune_kit.archiving.manifest import NAME, ArchivedFile, Manifest, NotArchived, Why, read_manifest
+from finetune_kit.archiving.folder import opened, put
+from finetune_kit.archiving.manifest import (
+    NAME,
+    ArchivedFile,
+    DamagedManifestError,
+    Manifest,
+    NotArchived,
+    Why,
+    read_manifest,
+)
 from finetune_kit.backends import JobState
 from finetune_kit.errors import ParameterError
+
+_MOST_BYTES = 64 << 20
+_log = logging.getLogger("finetune_kit")
+
+
+class _State(BaseModel):
+    id: str
+
+
+class _Job(BaseModel):
+    state: _State
 
 
 class Writing:
     """One folder that a job is put into, again or for the first time."""
 
     def __init__(self, folder: Path, *, host: str, address: str, job_id: str) -> None:
-        self.folder = make_folder(folder)
+        self.folder = folder
         self._host, self._address, self._job_id = host, address, job_id
-        self.before = read_manifest(folder) if (folder / NAME).exists() else None
+        self.before = _before(folder, job_id)
         before = self.before
         if before is not None and (before.host, before.job_id) != (host, job_id):
             raise ParameterError(
                 f"{folder} holds {before.job_id} of {before.host!r}, not {job_id} of {host!r}. Name another folder.",
                 parameter="folder",
             )
-        # What is damaged or gone is as good as never fetched.
-        self._files = {
-            file.part: file for file in (before.files if before is not None else ()) if state_of(folder, file) is None
-        }
+        self._files: dict[str, ArchivedFile] = {}
         self._not_archived = {one.part: one for one in (before.not_archived if before is not None else ())}
+        self._damaged: dict[str, NotArchived] = {}
+        for file in before.files if before is not None else ():
+            if (damage := state_of(folder, file)) is None:
+                self._files[file.part] = file
+            else:  # as good as never fetched
+                reason = f"{file.name}, fetched before, is {damage}"
+                self._damaged[file.part] = NotArchived(
+                    part=file.part, why="failed", reason=reason, source_id=file.source_id
+                )
+        self._not_archived |= self._damaged
         self._manifest = before
 
     @property
@@ -54,7 +83,7 @@ class Writing:
 
     def saw(self, state: JobState, *, model: str) -> None:
         """Remember how the job is; what was missing before is found out anew."""
-        self._not_archived.clear()
+        self._not_archived = dict(self._damaged)
         self._manifest = Manifest(
             host=self._host,
             address=self._address,
@@ -70,23 +99,19 @@ class Writing:
         self,
         part: str,
         name: str,
-        content: bytes,
+        pieces: Iterable[bytes],
         *,
         source_id: str = "",
         source_name: str = "",
         origin: Literal["host", "local file", "made here"] = "host",
     ) -> None:
         """Write a file, then say so in the manifest."""
-        path = self.folder / name
-        with writing(path), replacing(str(path)) as file:
-            left = memoryview(content)
-            while left:
-                left = left[file.write(left) :]
+        written = put(self.folder / name, pieces)
         self._files[part] = ArchivedFile(
             part=part,
             name=name,
-            size_bytes=len(content),
-            sha256=hashlib.sha256(content).hexdigest(),
+            size_bytes=written.size_bytes,
+            sha256=written.sha256,
             source_id=source_id,
             source_name=source_name,
             origin=origin,
@@ -94,6 +119,10 @@ class Writing:
         )
         self._not_archived.pop(part, None)
         self._write(broken_off=True)
+
+    def drop(self, part: str) -> None:
+        """Let go of a file that something better takes the place of."""
+        self._files.pop(part, None)
 
     def leave_out(self, part: str, why: Why, reason: str, *, source_id: str = "") -> None:
         """Say that a part is not here and why, unless an earlier fetch is here still."""
@@ -125,6 +154,28 @@ class Writing:
         )
         manifest.write(self.folder)
         return Archive(self.folder, manifest)
+
+
+def _before(folder: Path, job_id: str) -> Manifest | None:
+    """The manifest that is there; one that is damaged is put aside, where this is the job's folder for certain."""
+    path = folder / NAME
+    try:
+        return read_manifest(folder) if os.path.lexists(path) else None
+    except DamagedManifestError:
+        if not _is_of(folder, job_id):
+            raise
+        with writing(path):
+            path.replace(folder / f"damaged-{NAME}")
+        _log.warning("%s is damaged. It is kept as damaged-%s, and the job is brought home anew.", path, NAME)
+        return None
+
+
+def _is_of(folder: Path, job_id: str) -> bool:
+    try:
+        with opened(folder / "job.json") as file:
+            return _Job.model_validate_json(file.read(_MOST_BYTES)).state.id == job_id
+    except (OSError, ValidationError):
+        return False
 
 
 def _now() -> datetime:

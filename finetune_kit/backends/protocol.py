@@ -396,6 +396,15 @@ class FindsOrders(Protocol):
 
 
 @runtime_checkable
+class StreamsFiles(Protocol):
+    """What a backend may offer besides: stored files of any size, without having one in memory."""
+
+    def file_pieces(self, file_id: str) -> Iterator[bytes]:
+        """A stored file's bytes piece by piece, asked once; an error that comes on the way makes all of them void."""
+        ...
+
+
+@runtime_checkable
 class TellsTime(Protocol):
     """What a backend may offer besides: the host's clock, which may differ from this machine's."""
 

@@ -25,10 +25,20 @@ _log = logging.getLogger("finetune_kit")
 @contextmanager
 def alone(folder: Path, *key: str, what: str, patience: Patience) -> Generator[None]:
     """Hold the lock of this key; `StorageError` where another holder outlasts the patience."""
+    path = folder / f"{hashlib.sha256(chr(0).join(key).encode()).hexdigest()[:32]}.lock"
+    with writing(path):
+        lock = acquired(path, what=what, patience=patience)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def acquired(path: Path, *, what: str, patience: Patience) -> BaseFileLock:
+    """The lock that is this file, to be released; `OSError` where it cannot be made, `StorageError` as above."""
     from filelock import FileLock
 
-    name = hashlib.sha256("\0".join(key).encode()).hexdigest()[:32]
-    lock = FileLock(folder / f"{name}.lock")
+    lock = FileLock(path)
     told = False
     while not _taken(lock):
         if not patience.left:
@@ -37,18 +47,14 @@ def alone(folder: Path, *key: str, what: str, patience: Patience) -> Generator[N
             told = True
             _log.warning("Another process or thread is %s; waiting for it.", what)
         clock().sleep(_LOOK_SECONDS)
-    try:
-        yield
-    finally:
-        lock.release()
+    return lock
 
 
 def _taken(lock: BaseFileLock) -> bool:
     from filelock import Timeout
 
-    with writing(Path(lock.lock_file)):
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:  # it is an `OSError`
-            return False
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:  # it is an `OSError`
+        return False
     return True

@@ -9,10 +9,21 @@ from typing import Generic, Protocol, TypeVar
 
 from finetune_kit._arguments import number
 from finetune_kit._retry import QUESTIONS
-from finetune_kit.archiving import MOST_PROMPTS, Answers, Archive, Data, JobFacts, Questions, answers_of, read_data
+from finetune_kit.archiving import (
+    MOST_PROMPTS,
+    Answers,
+    Archive,
+    Data,
+    JobFacts,
+    Questions,
+    answers_of,
+    held,
+    read_data,
+)
 from finetune_kit.backends import Backend, JobState
 from finetune_kit.cards import ModelCard
 from finetune_kit.errors import FormatError, JobFailedError, JobNotFinishedError, ParameterError, UnknownModelError
+from finetune_kit.launching import Patience
 from finetune_kit.migrating.carried import Given, carried
 from finetune_kit.migrating.comparison import MARGIN, Compared, Comparison
 from finetune_kit.migrating.records import Records
@@ -76,6 +87,9 @@ class Migration(Generic[J]):
         if data.validation is None:
             return Comparison(old, model, (), margin=margin)
         kept = _answers(self.archive)
+        validation = self.archive.manifest.file("validation")
+        if kept is not None and validation is not None and not kept.of_file(validation.sha256):
+            kept = None  # another validation file has taken the place of the one that the old model was asked from
         asked = Questions.of(data.validation.rows, most)
         if kept is not None:
             asked = Questions.at(data.validation.rows, [one.row for one in kept.answers])
@@ -120,14 +134,15 @@ def move(archive: Archive, to: Backend, given: Given, *, make: Callable[[JobStat
     model = _model(given.model, card, archive, to)
     settings = carried(JobFacts.of(archive), card, data, given, model=model, profile=to.profile)
     records = Records(archive, to, settings.wanted)
-    state = records.found()
-    before = state is not None
-    if state is None:
-        state, _ = train(_sides(data.training, data), records.marked(settings.wanted), backend=to)
-    else:
-        _log.warning("%s was started for this migration before. It is taken, and nothing new is started.", state.id)
-    records.keep(state.id)
-    notes = (*_form_notes(data), *settings.notes)
+    with held(archive.folder, ".migrating.lock", what="migrating", patience=Patience()):
+        state = records.found()
+        before = state is not None
+        if state is None:
+            state, _ = train(_sides(data.training, data), records.marked(settings.wanted), backend=to)
+        else:
+            _log.warning("%s was started for this migration before. It is taken, and nothing new is started.", state.id)
+        records.keep(state.id)
+    notes = (*_form_notes(data), *settings.notes, *_answer_notes(archive))
     for note in notes:
         _log.info("%s", note)
     return Migration(archive, make(state, to), to, notes, before)
@@ -165,6 +180,14 @@ def _form_notes(data: Data) -> tuple[str, ...]:
         return ()
     told = "not all rows of the old training file had a separator and a stop sequence: a template is chosen anew."
     return (told,)
+
+
+def _answer_notes(archive: Archive) -> tuple[str, ...]:
+    """Why there will be nothing to compare with, while there may be time to change that."""
+    missing = next((one for one in archive.not_archived if one.part == "answers" and one.why != "none"), None)
+    if missing is None:
+        return ()
+    return (f"the old model's answers are not in the archive, so that nothing tells how good it was: {missing.reason}",)
 
 
 def _model(given: str | None, card: ModelCard | None, archive: Archive, to: Backend) -> str:

@@ -9,10 +9,8 @@ from dataclasses import replace
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from finetune_kit._home import writing
-from finetune_kit._replacing import replacing
 from finetune_kit._retry import QUESTIONS
-from finetune_kit.archiving import Archive
+from finetune_kit.archiving import Archive, opened, put
 from finetune_kit.backends import Backend, JobState
 from finetune_kit.errors import JobNotFoundError, StorageError
 from finetune_kit.remembering import place_of
@@ -20,6 +18,7 @@ from finetune_kit.training import Wanted
 
 NAME = "migrations.json"
 FROM, KEY = "moved_from", "moved_key"
+_MOST_BYTES = 16 << 20
 _OVER = frozenset({"failed", "cancelled"})
 _log = logging.getLogger("finetune_kit")
 
@@ -79,8 +78,7 @@ class Records:
         record = _Record(key=self.key, host=place.host, account=place.account, address=place.address, job_id=job_id)
         kept = _Records(migrations=(*(one for one in self._read() if not self._ours(one)), record))
         try:
-            with writing(self._path), replacing(str(self._path)) as file:
-                file.write(kept.model_dump_json(indent=2).encode() + b"\n")
+            put(self._path, [kept.model_dump_json(indent=2).encode() + b"\n"])
         except StorageError as error:
             _log.warning("%s is started, but that could not be written down: %s", job_id, error)
 
@@ -93,7 +91,8 @@ class Records:
 
     def _read(self) -> tuple[_Record, ...]:
         try:
-            return _Records.model_validate_json(self._path.read_bytes()).migrations
+            with opened(self._path) as file:
+                return _Records.model_validate_json(file.read(_MOST_BYTES)).migrations
         except FileNotFoundError:
             return ()
         except (OSError, ValidationError) as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from finetune_kit.backends import Sampling
+from finetune_kit.backends import Sampling, StreamsFiles
 from finetune_kit.errors import BackendError, FinetuneKitError, JobNotFoundError, UnknownModelError
 from finetune_kit.testing.trial import LABELS, PROMPTS, Trial, adds_up, promise
 
@@ -78,6 +78,11 @@ def files_come_back(trial: Trial) -> None:
     for file_id, lines in zip(ids, (one, other), strict=True):
         content = trial.backend.file_content(file_id).removeprefix(b"\xef\xbb\xbf")  # some hosts want the mark
         promise(content.removesuffix(b"\n") == b"\n".join(lines), f"{file_id!r} comes back as {content!r}.")
+        if isinstance(trial.backend, StreamsFiles):
+            pieces = b"".join(trial.backend.file_pieces(file_id)).removeprefix(b"\xef\xbb\xbf")
+            promise(
+                pieces == content, f"{file_id!r} comes back in pieces as {pieces!r}, and as a whole as {content!r}."
+            )
 
 
 def a_job_on_bad_data_fails(trial: Trial) -> None:

@@ -66,7 +66,7 @@ def test_a_job_that_this_library_never_started_comes_home_whole(
         "events": "events.jsonl",
         "answers": "answers.json",
     }
-    assert {path.name for path in (tmp_path / "kept").iterdir()} == {*names.values(), "manifest.json"}
+    assert {path.name for path in (tmp_path / "kept").iterdir()} == {*names.values(), "manifest.json", ".lock"}
     assert (tmp_path / "kept" / "training.jsonl").read_bytes() == TRAINING
     assert (tmp_path / "kept" / "validation.jsonl").read_bytes() == VALIDATION
     job = json.loads((tmp_path / "kept" / "job.json").read_text())

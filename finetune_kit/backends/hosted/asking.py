@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -31,6 +31,7 @@ SHORTLY = Retries(attempts=3, deadline_seconds=6.0, first_pause_seconds=0.5, lon
 """Whoever is to wait longer is told so; the one who asks knows how long there is."""
 
 
+_PIECE_BYTES = 1 << 18
 _PAGE = "answered with a page of HTML: a proxy's, or another address than its API's"
 
 
@@ -89,6 +90,33 @@ class Asker:
     def content(self, ask: Ask) -> bytes:
         """A body of any kind, asked likewise."""
         return SHORTLY.call(lambda: self.reply(ask).content)
+
+    def pieces(self, ask: Ask) -> Iterator[bytes]:
+        """A body of any kind and size as it arrives, asked once."""
+        streaming: dict[str, Any] = {"stream": True, "stream_cls": openai().Stream[object]}
+        arguments = arguments_of(ask, self.client) | streaming
+        try:
+            reply: Any = getattr(self.client, ask.method.lower())(**arguments)
+        except Exception as error:
+            raise self.mapped(error, ask) from error
+        try:
+            self.clock.heard(reply)
+            may_be_html = "html" in reply.headers.get("content-type", "")
+            pieces: Iterator[bytes] = reply.iter_bytes(_PIECE_BYTES)
+            while (piece := self._next(pieces, ask)) is not None:
+                if may_be_html and piece.lstrip()[:1] == b"<":
+                    raise odd(_PAGE, ask, self.host)
+                may_be_html = False
+                yield piece
+        finally:
+            reply.close()
+
+    def _next(self, pieces: Iterator[bytes], ask: Ask) -> bytes | None:
+        """The next piece, with our errors for those of the connection, and none of the reader's."""
+        try:
+            return next(pieces, None)
+        except Exception as error:
+            raise self.mapped(error, ask) from error
 
     def reply(self, ask: Ask) -> Reply:
         """Whatever a host answers, asked once."""

@@ -217,6 +217,10 @@ class HostedBackend:
         """A stored file's bytes, as the host gives them: result files may be in base64."""
         return self._files.content(file_id)
 
+    def file_pieces(self, file_id: str) -> Iterator[bytes]:
+        """The same piece by piece, asked once, so that a file of any size needs little memory."""
+        return self._files.pieces(file_id)
+
     def start(self, spec: JobSpec) -> JobState:
         """Create a job, asked once; `UnclearOutcomeError` where it may be there, and `started` tells."""
         self._papers.keep(spec, self._fingerprints)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
@@ -102,6 +102,10 @@ class Files:
     def content(self, file_id: str) -> bytes:
         """A stored file's bytes."""
         return self.asker.content(_ask(file_id, "content", what="cannot be fetched", patience=None))
+
+    def pieces(self, file_id: str) -> Iterator[bytes]:
+        """The same piece by piece."""
+        yield from self.asker.pieces(_ask(file_id, "content", what="cannot be fetched", patience=None))
 
 
 def _ask(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -37,6 +37,7 @@ from finetune_kit.hosts import FINE_TUNED_PREFIX, HostProfile, Resolved, host_pr
 from finetune_kit.tokens import ExampleTokens
 from finetune_kit.uploads import SpooledFile
 
+_PIECE_BYTES = 1 << 18
 _PACKAGES = ("torch", "transformers", "peft", "safetensors", "gguf")
 
 
@@ -148,6 +149,13 @@ class LocalBackend:
         path = self._store.file_path(file_id)
         with self.home.writing(path):
             return path.read_bytes()
+
+    def file_pieces(self, file_id: str) -> Iterator[bytes]:
+        """The same piece by piece."""
+        path = self._store.file_path(file_id)
+        with self.home.writing(path), path.open("rb") as content:
+            while piece := content.read(_PIECE_BYTES):
+                yield piece
 
     def start(self, spec: JobSpec) -> JobState:
         """Queue a job and start a worker process for it."""

@@ -5,6 +5,7 @@ Its documentation has the upload, the list and the deletion; that a training fil
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from finetune_kit.backends.hosted.dialects.dashscope_jobs import DashScopeJobs
@@ -27,3 +28,10 @@ class DashScopeFiles(Files):
         if job_id is None:
             return Files.content(self, file_id)
         return result_file(DashScopeJobs(self.asker).measured(job_id), file_id, self.asker.host.profile)
+
+    def pieces(self, file_id: str) -> Iterator[bytes]:
+        """The same piece by piece."""
+        if job_of(file_id) is None:
+            yield from Files.pieces(self, file_id)
+        else:
+            yield self.content(file_id)
