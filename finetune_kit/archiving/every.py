@@ -80,7 +80,9 @@ def folder_name(job_id: str) -> str:
 def _listed(host: Inquiry, jobs: Iterable[str] | None) -> dict[str, JobState | None]:
     """The jobs to bring home; of those that are named, the states are not known yet."""
     if jobs is None:
-        return {state.id: state for state in host.ask(host.backend.jobs)}
+        listed = host.ask(host.backend.jobs)
+        host.paged(len(listed))
+        return {state.id: state for state in listed}
     # Most people run no type checker, and a single id is easily passed as it is.
     if isinstance(jobs, str):
         raise ParameterError(f"jobs={jobs!r} is one id. Put it into a list.", parameter="jobs")

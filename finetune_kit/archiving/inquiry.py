@@ -13,6 +13,7 @@ from finetune_kit.following.pace import pace_of
 
 T = TypeVar("T")
 
+_PAGE = 100
 _PATIENTLY = Retries(attempts=5, deadline_seconds=60.0)
 
 
@@ -24,6 +25,11 @@ class Inquiry:
         self._pace = pace_of(backend)
         self.silent: BackendError | None = None
         """Why nothing more is asked: no connection, or a key that is not taken."""
+
+    def paged(self, items: int) -> None:
+        """Count the requests that an answer with so many items has taken besides the one that was counted."""
+        if (more := (items - 1) // _PAGE) > 0:
+            self._pace.spent(more, clock().monotonic())
 
     def ask(self, question: Callable[[], T], *, requests: int = 1) -> T:
         """The answer, which takes so many requests; a `BackendError` where there is none."""

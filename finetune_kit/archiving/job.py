@@ -181,6 +181,7 @@ def _fetch_all(kept: Writing, found: Found, host: Inquiry, known: dict[str, Path
 def _fetch(kept: Writing, part: Part, host: Inquiry, known: dict[str, Path]) -> None:
     def bring() -> None:
         got = part.fetch()
+        host.paged(got.items)
         kept.keep(part.name, part.filename, got.pieces, source_id=part.source_id, source_name=got.source_name)
 
     try:

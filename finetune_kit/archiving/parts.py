@@ -28,6 +28,8 @@ class Content:
 
     pieces: Iterable[bytes]
     source_name: str = ""
+    items: int = 0
+    """Of a list, which a host gives in pages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,8 @@ def parts_of(backend: Backend, found: Found) -> Iterator[Part]:
     if found.details is not None or state.fine_tuned_model is not None:
         yield Part("card", "card.json", lambda: _card(backend, found), requests=0 if found.details is not None else 1)
     yield Part("checkpoints", "checkpoints.json", lambda: _json([_plain(one) for one in backend.checkpoints(state.id)]))
-    yield Part("events", "events.jsonl", lambda: _lines(backend.events(state.id)))
+    # The job is asked for as well, for the note which model stands in for the one that was asked for.
+    yield Part("events", "events.jsonl", lambda: _lines(backend.events(state.id)), requests=2)
 
 
 def _file(backend: Backend, file_id: str) -> Callable[[], Content]:
@@ -144,7 +147,7 @@ def _json(value: JsonValue | list[dict[str, JsonValue]]) -> Content:
 
 
 def _lines(events: list[Event]) -> Content:
-    return Content([_dumped(_plain(event)) + b"\n" for event in events])
+    return Content([_dumped(_plain(event)) + b"\n" for event in events], items=len(events))
 
 
 def _dumped(value: object, *, indent: int | None = None) -> bytes:

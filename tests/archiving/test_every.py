@@ -105,6 +105,22 @@ def test_no_more_is_asked_in_a_minute_than_the_host_allows(
     assert minutes > 0.2
 
 
+@pytest.mark.parametrize("rows", [20, 200])  # which is more steps, and so more events, than stand on one page
+def test_every_request_counts_those_for_further_pages_too(rows: int, tmp_path: Path, fast: FastClock) -> None:
+    content = lines(chat_rows(range(rows)))
+    with HostSimulator() as host, backend_of(host) as backend:
+        with client_of(host) as client:
+            file = client.files.create(file=("a.jsonl", content, "application/jsonl"), purpose="fine-tune").id
+            for _ in range(60):
+                ended(host, client.fine_tuning.jobs.create(model="gpt-4.1", training_file=file).id)
+        asked, begun = len(host.requests), fast.monotonic()
+        assert archive_all(backend, tmp_path, yardstick=0).whole
+        minutes = (fast.monotonic() - begun) / 60
+        assert (host.counts["GET /fine_tuning/jobs/{id}/events"] > 60) is (rows > 20)
+        limit = backend.profile.requests_per_minute
+        assert len(host.requests) - asked <= limit * minutes + limit // 10
+
+
 def test_a_file_that_many_jobs_share_is_fetched_once(tmp_path: Path) -> None:
     with HostSimulator() as host, backend_of(host) as backend:
         with client_of(host) as client:
