@@ -163,6 +163,30 @@ class Sampling:
     seed: int | None = None
     tools: tuple[Mapping[str, JsonValue], ...] = ()
     """What the model may call, in OpenAI's shape; only for backends that say `takes_tools`."""
+    top_logprobs: int | None = None
+    """How many of the likeliest tokens are told at each place, 0 for the chosen one alone; None for nothing at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class TopLogprob:
+    """A token that might have stood at one place."""
+
+    token: str
+    logprob: float
+    """The natural logarithm of its probability to the model, before temperature, `top_p` and penalties."""
+    utf8: bytes
+    """Of which several tokens may make one character; empty where a host does not tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """A token that the model wrote, and what else it might have written there, as OpenAI's chat API tells it."""
+
+    token: str
+    logprob: float
+    utf8: bytes
+    top_logprobs: tuple[TopLogprob, ...] = ()
+    """The likeliest first; the chosen token is among them if it is one of the likeliest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +200,8 @@ class Generation:
     completion_tokens: int
     tool_calls: tuple[ToolCall, ...] = ()
     """What the model wants done; the text is empty where it says nothing besides."""
+    logprobs: tuple[TokenLogprob, ...] | None = None
+    """Of every token, those of a stop sequence included; None where they were not asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

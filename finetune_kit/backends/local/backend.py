@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
@@ -11,11 +12,11 @@ from typing import Literal
 from finetune_kit._extras import installed, missing
 from finetune_kit._progress import Progress, print_progress
 from finetune_kit.backends.local.counting import local_tokens
-from finetune_kit.backends.local.generate import generate
+from finetune_kit.backends.local.generate import Answering
 from finetune_kit.backends.local.home import Home
 from finetune_kit.backends.local.launch import ensure_worker, start_worker
-from finetune_kit.backends.local.models import EMBEDDED, Loaded, check_folder
-from finetune_kit.backends.local.ranking import rank
+from finetune_kit.backends.local.models import EMBEDDED, check_folder
+from finetune_kit.backends.local.ranking import rank_by
 from finetune_kit.backends.local.serving import Shelf
 from finetune_kit.backends.local.spec import StoredSpec
 from finetune_kit.backends.local.store import ModelRecord, Store
@@ -227,34 +228,56 @@ class LocalBackend:
 
     def complete(self, model: str, prompts: Sequence[str], sampling: Sampling) -> list[Generation]:
         """Go on from each prompt, which is taken as it is."""
-        loaded = self._load(model)
-        return generate(loaded, [loaded.encoder.prompt(prompt) for prompt in prompts], sampling)
+        answering = self._load(model)
+        return answering.generate(_prompts(answering, prompts), sampling)
 
     def chat(self, model: str, conversations: Sequence[ChatMessages], sampling: Sampling) -> list[Generation]:
         """Answer each conversation, laid out by the base model's chat template."""
-        loaded = self._load(model)
-        prompts = [loaded.encoder.conversation(messages, ask=True) for messages in conversations]
-        return generate(loaded, prompts, sampling)
+        answering = self._load(model)
+        return answering.generate(_conversations(answering, conversations), sampling)
+
+    async def complete_async(self, model: str, prompts: Sequence[str], sampling: Sampling) -> list[Generation]:
+        """`complete` without blocking the event loop."""
+        answering = await asyncio.to_thread(self._load, model)
+        return await answering.generate_async(_prompts(answering, prompts), sampling)
+
+    async def chat_async(
+        self, model: str, conversations: Sequence[ChatMessages], sampling: Sampling
+    ) -> list[Generation]:
+        """`chat` without blocking the event loop."""
+        answering = await asyncio.to_thread(self._load, model)
+        return await answering.generate_async(_conversations(answering, conversations), sampling)
+
+    def stream(self, model: str, prompt: str, sampling: Sampling) -> Iterator[str]:
+        """The completion of one prompt; whoever stops reading ends it."""
+        answering = self._load(model)
+        return answering.stream(answering.served.encoder.prompt(prompt), sampling)
+
+    def stream_chat(self, model: str, messages: ChatMessages, sampling: Sampling) -> Iterator[str]:
+        """The answer to one conversation."""
+        answering = self._load(model)
+        return answering.stream(answering.served.encoder.conversation(messages, ask=True), sampling)
 
     def rank(self, model: str, prompts: Sequence[str], completions: Sequence[str]) -> list[list[float]]:
         """For each prompt, how probable each of `completions` is among them."""
-        loaded = self._load(model)
-        return _rank(loaded, [loaded.encoder.prompt(prompt) for prompt in prompts], completions)
+        answering = self._load(model)
+        return _rank(answering, _prompts(answering, prompts), completions)
 
     def rank_chat(self, model: str, conversations: Sequence[ChatMessages], answers: Sequence[str]) -> list[list[float]]:
         """The same for an assistant's answers to conversations."""
-        loaded = self._load(model)
-        return _rank(loaded, [loaded.encoder.conversation(one, ask=True) for one in conversations], answers)
+        answering = self._load(model)
+        return _rank(answering, _conversations(answering, conversations), answers)
 
     def example_tokens(self, model: str) -> ExampleTokens:
         """Counts examples by the base model's own tokenizer and chat template."""
         return local_tokens(self.home, self._base_of(model))
 
-    def _load(self, model: str) -> Loaded:
+    def _load(self, model: str) -> Answering:
         _ = self._store  # says what is not installed
         tuned = model.startswith(FINE_TUNED_PREFIX)
-        adapter = self.home.root / self._record(model).folder if tuned else None
-        return self._shelf.get(model, base=self._base_of(model), adapter=adapter)
+        folder = self.home.root / self._record(model).folder if tuned else None
+        base = self._base_of(model)
+        return self._shelf.get(model if tuned else base, base=base, folder=folder)
 
     def _record(self, model: str) -> ModelRecord:
         record = self._store.model(model)
@@ -275,5 +298,14 @@ def _absolute(base: str) -> str:
     return str(folder.absolute()) if folder.is_dir() else base
 
 
-def _rank(loaded: Loaded, prompts: Sequence[Sequence[int]], completions: Sequence[str]) -> list[list[float]]:
-    return rank(loaded, prompts, [[*loaded.encoder.text(completion), loaded.encoder.end] for completion in completions])
+def _prompts(answering: Answering, prompts: Sequence[str]) -> list[list[int]]:
+    return [answering.served.encoder.prompt(prompt) for prompt in prompts]
+
+
+def _conversations(answering: Answering, conversations: Sequence[ChatMessages]) -> list[list[int]]:
+    return [answering.served.encoder.conversation(messages, ask=True) for messages in conversations]
+
+
+def _rank(answering: Answering, prompts: Sequence[Sequence[int]], completions: Sequence[str]) -> list[list[float]]:
+    encoder = answering.served.encoder
+    return rank_by(answering, prompts, [[*encoder.text(completion), encoder.end] for completion in completions])

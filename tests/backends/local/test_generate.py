@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from finetune_kit.backends.local.generate import BATCH_PROMPTS, generate
+from finetune_kit.backends.local.batch import MOST_ROWS
+from finetune_kit.backends.local.generate import generate
 from finetune_kit.backends.local.models import Loaded
 from finetune_kit.backends.protocol import Sampling
 from finetune_kit.errors import EngineError
@@ -41,8 +42,8 @@ def test_greedy_is_what_transformers_itself_writes(loaded: Loaded) -> None:
 
 
 def test_a_batch_is_written_as_one_at_a_time(loaded: Loaded) -> None:
-    asked = prompts(loaded, TEXTS * 7)
-    assert len(asked) > BATCH_PROMPTS
+    asked = prompts(loaded, TEXTS * 12)
+    assert len(asked) > MOST_ROWS
     assert generate(loaded, asked, GREEDY) == [generate(loaded, [prompt], GREEDY)[0] for prompt in asked]
 
 

@@ -11,6 +11,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from finetune_kit.backends.local import tree_by_levels
 from finetune_kit.backends.local.models import Loaded
 from finetune_kit.backends.local.ranking import rank
 from finetune_kit.errors import EngineError, ParameterError
@@ -24,6 +25,12 @@ END = 2
 @pytest.fixture(scope="module")
 def loaded(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Loaded:
     return load_talkative(tiny_base, tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture
+def exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every branch is followed, however improbable."""
+    monkeypatch.setattr(tree_by_levels, "NEGLIGIBLE", 0.0)
 
 
 def ended(loaded: Loaded, labels: Sequence[str]) -> list[list[int]]:
@@ -45,6 +52,7 @@ def by_hand(loaded: Loaded, prompt: Sequence[int], completions: Sequence[Sequenc
     return chances
 
 
+@pytest.mark.usefixtures("exact")
 @pytest.mark.parametrize("text", PROMPTS)
 def test_probabilities_are_those_of_writing_token_by_token(text: str, loaded: Loaded) -> None:
     prompt, completions = loaded.encoder.prompt(text), ended(loaded, LABELS)
@@ -58,6 +66,7 @@ COMPLETIONS = st.lists(
 )
 
 
+@pytest.mark.usefixtures("exact")
 @given(completions=COMPLETIONS)
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_set_of_completions_adds_up_to_1_as_by_hand(completions: list[tuple[int, ...]], loaded: Loaded) -> None:
@@ -67,6 +76,7 @@ def test_any_set_of_completions_adds_up_to_1_as_by_hand(completions: list[tuple[
     assert ranked == pytest.approx(by_hand(loaded, prompt, completions), rel=1e-3, abs=1e-9)
 
 
+@pytest.mark.usefixtures("exact")
 def test_a_batch_is_ranked_as_one_at_a_time(loaded: Loaded) -> None:
     prompts = [loaded.encoder.prompt(text) for text in PROMPTS * 10]
     completions = ended(loaded, LABELS)
@@ -97,3 +107,12 @@ def test_completions_that_are_the_same_to_the_model_are_refused(loaded: Loaded) 
 def test_a_prompt_that_leaves_no_room_is_refused(loaded: Loaded) -> None:
     with pytest.raises(EngineError, match="Shorten the prompt"):
         rank(loaded, [[5] * CONTEXT_TOKENS], ended(loaded, LABELS))
+
+
+def test_branches_that_nobody_takes_are_left_out_and_cost_a_millionth_at_most(loaded: Loaded) -> None:
+    prompt, completions = loaded.encoder.prompt(PROMPTS[3]), ended(loaded, LABELS)
+    exact = by_hand(loaded, prompt, completions)
+    assert min(exact) < 1e-9
+    (ranked,) = rank(loaded, [prompt], completions)
+    assert ranked == pytest.approx(exact, abs=tree_by_levels.NEGLIGIBLE)
+    assert math.fsum(ranked) == pytest.approx(1.0, abs=1e-6)
