@@ -11,11 +11,12 @@ from typing import Literal
 
 from finetune_kit._extras import installed, missing
 from finetune_kit._progress import Progress, print_progress
+from finetune_kit.backends.local.bases import check_folder
 from finetune_kit.backends.local.counting import local_tokens
 from finetune_kit.backends.local.generate import Answering
 from finetune_kit.backends.local.home import Home
 from finetune_kit.backends.local.launch import ensure_worker, start_worker
-from finetune_kit.backends.local.models import EMBEDDED, check_folder
+from finetune_kit.backends.local.models import EMBEDDED
 from finetune_kit.backends.local.ranking import rank_by
 from finetune_kit.backends.local.serving import Shelf
 from finetune_kit.backends.local.spec import StoredSpec
@@ -46,7 +47,8 @@ class LocalBackend:
     """The engine on this machine.
 
     `home` is where everything lies: else the environment variable FINETUNE_KIT_HOME, else this user's data folder.
-    `base` replaces the embedded base model: a folder with safetensors, or a Hugging Face id this machine can reach.
+    `base` replaces the embedded base model: a folder with safetensors, or a Hugging Face id this machine can reach,
+    with `@revision` for one commit, branch or tag of it.
     `device` is `cpu`, `cuda` or `mps`; by default the fastest there is.
     """
 

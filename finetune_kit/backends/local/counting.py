@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import Any
 
 from finetune_kit._extras import require
+from finetune_kit.backends.local.bases import named
 from finetune_kit.backends.local.encoding import Encoder
 from finetune_kit.backends.local.home import Home
 from finetune_kit.backends.local.models import EMBEDDED
@@ -87,13 +88,15 @@ class LocalTokens:
 def local_tokens(home: Home, base: str) -> LocalTokens:
     """The tokens of a base model that is on this machine already; nothing is fetched or converted for it."""
     transformers = require("transformers", extra="local", purpose="Counting in the tokens of a model on this machine")
-    where = base
+    where, revision = named(base)
     if base in EMBEDDED:
         if not ready(home, EMBEDDED[base]):
             raise WeightsError(f"the base model {base} is not on this machine yet; the first training fetches it.")
         where = str(home.base(EMBEDDED[base].name))
     try:
-        tokenizer: Any = transformers.AutoTokenizer.from_pretrained(where)
+        tokenizer: Any = transformers.AutoTokenizer.from_pretrained(
+            where, revision=revision or "main", trust_remote_code=False
+        )
     except (OSError, ValueError, KeyError) as error:
         raise WeightsError(f"the tokenizer of {base!r} cannot be read: {str(error).partition(chr(10))[0]}") from error
     return LocalTokens(Encoder(tokenizer, sys.maxsize), f"{base}'s own")

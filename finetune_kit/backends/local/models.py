@@ -12,6 +12,7 @@ from typing import Any
 from finetune_kit._extras import require
 from finetune_kit._progress import Progress
 from finetune_kit.backends.local import attention
+from finetune_kit.backends.local.bases import check_folder, check_head, check_kind, named
 from finetune_kit.backends.local.device import import_torch, pick_device, pick_dtype
 from finetune_kit.backends.local.encoding import Encoder
 from finetune_kit.backends.local.home import Home
@@ -43,42 +44,42 @@ def base_folder(home: Home, base: str, progress: Progress) -> str:
     return str(converted(home, EMBEDDED[base], progress)) if base in EMBEDDED else base
 
 
-def check_folder(base: str) -> None:
-    """Raise `WeightsError` where `base` looks like a folder and is none that holds a model."""
-    folder = Path(base).expanduser()
-    if folder.is_dir() and not (folder / "config.json").is_file():
-        raise WeightsError(
-            f"the folder {base} holds no config.json, so no base model. Give a folder as save_pretrained writes it."
-        )
-    if not folder.exists() and (folder.is_absolute() or base.startswith((".", "~"))):
-        raise WeightsError(f"there is no folder {base}. Give base= a folder with a model, or a Hugging Face id.")
-
-
 def load_base(home: Home, base: str, *, device: str | None, packed: bool, progress: Progress) -> Loaded:
     """Load a base model; with `packed`, ready for packed rows where its architecture allows them."""
     import_torch()
     transformers = require("transformers", extra="local", purpose="The engine on this machine")
     from safetensors import SafetensorError
 
-    where = base_folder(home, base, progress)
+    where, revision = named(base_folder(home, base, progress))
+    check_folder(where)
+    safe: dict[str, Any] = {"revision": revision or "main", "trust_remote_code": False}
     chosen = pick_device(device)
     dtype = pick_dtype(home, chosen)
     with _quiet():
         try:
-            config = transformers.AutoConfig.from_pretrained(where)
+            config = transformers.AutoConfig.from_pretrained(where, **safe)
+            check_kind(config, base)
             packable = packed and config.model_type in attention.PACKABLE_MODEL_TYPES
             if packable:
                 attention.register()
             model = transformers.AutoModelForCausalLM.from_pretrained(
-                where, dtype=dtype, attn_implementation=attention.NAME if packable else "sdpa"
+                where,
+                dtype=dtype,
+                attn_implementation=attention.NAME if packable else None,  # None: the best its architecture has
+                use_safetensors=True,
+                **safe,
             )
-            tokenizer = transformers.AutoTokenizer.from_pretrained(where)
+            tokenizer = transformers.AutoTokenizer.from_pretrained(where, **safe)
+        except WeightsError:
+            raise
         except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise WeightsError(
                 f"the base model {base!r} cannot be loaded: {str(error).partition(chr(10))[0]} Give a folder with "
                 "config.json, safetensors and a tokenizer, or a Hugging Face id this machine can reach."
             ) from error
     model.to(chosen)
+    if packed and not packable:
+        check_head(model, base)
     context = int(getattr(config, "max_position_embeddings", MAX_TOKENS_PER_EXAMPLE))
     encoder = Encoder(tokenizer, min(MAX_TOKENS_PER_EXAMPLE, context))
     return Loaded(model, encoder, chosen, dtype, packable, context)
