@@ -6,6 +6,7 @@ Jobs run on the engine of this machine or at any host; docs/old-scripts.md says 
 from __future__ import annotations
 
 import os
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from finetune_kit.backends import Backend
@@ -30,6 +31,8 @@ __all__ = [
     "InvalidRequestError",
     "Model",
     "OpenAIError",
+    "__version__",
+    "aiosession",
     "api_base",
     "api_key",
     "api_key_path",
@@ -48,6 +51,10 @@ api_base: str = os.environ.get("OPENAI_API_BASE", OPENAI_ADDRESS)
 api_type: str = os.environ.get("OPENAI_API_TYPE", "open_ai")
 api_version: str | None = os.environ.get("OPENAI_API_VERSION")
 organization: str | None = os.environ.get("OPENAI_ORGANIZATION")
+aiosession: ContextVar[object] = ContextVar("aiosession", default=None)
+"""Scripts for asyncio set a session of theirs here, which has no effect any more."""
+__version__ = "0.28.1"
+"""Of the package whose calls these are, for scripts that look at it."""
 
 _NOT_CARRIED = frozenset({"Audio", "Customer", "Deployment", "Edit", "Embedding", "Image", "Moderation"})
 

@@ -9,7 +9,7 @@ from finetune_kit.backends.protocol import ChatMessages
 from finetune_kit.client import Completion, ModelClient
 from finetune_kit.legacy.asking import many, model_name, refuse, reply_to_call, sampling_of, usage
 from finetune_kit.legacy.asynchronous import in_thread
-from finetune_kit.legacy.error import old_names
+from finetune_kit.legacy.calling import old_call
 from finetune_kit.legacy.replies import Parts, Reply
 from finetune_kit.legacy.settings import Transport, connection
 
@@ -22,7 +22,7 @@ _INSTEAD = {
 }
 
 
-@old_names()
+@old_call("ChatCompletion.create")
 def _create(
     *,
     model: str | None = None,
@@ -40,6 +40,7 @@ def _create(
     logit_bias: Mapping[str, float] | None = None,
     user: str | None = None,  # noqa: ARG001 - for the host's own records then
     engine: str | None = None,
+    deployment_id: str | None = None,
     timeout: float | None = None,  # noqa: ARG001 - how long to wait for a model to warm up
     **call: Unpack[Transport],
 ) -> Any:
@@ -51,7 +52,7 @@ def _create(
     tokens = _LONG_ANSWER if max_tokens is None else max_tokens
     asked = sampling_of(tokens, temperature, top_p, frequency_penalty, presence_penalty, stop)
     backend = connection(call).backend
-    name = model_name(backend, model, engine)
+    name = model_name(backend, model, engine or deployment_id)
     client = ModelClient(name, backend)
     answers = [
         client.chat(

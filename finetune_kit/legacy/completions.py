@@ -11,7 +11,7 @@ from finetune_kit.cards import ModelCard
 from finetune_kit.errors import UnknownModelError
 from finetune_kit.legacy.asking import many, model_name, refuse, reply_to_call, sampling_of, texts, usage
 from finetune_kit.legacy.asynchronous import in_thread
-from finetune_kit.legacy.error import old_names
+from finetune_kit.legacy.calling import old_call
 from finetune_kit.legacy.replies import Parts, Reply
 from finetune_kit.legacy.settings import Transport, connection
 from finetune_kit.templates import PromptTemplate
@@ -24,7 +24,7 @@ _INSTEAD = {
 }
 
 
-@old_names()
+@old_call("Completion.create")
 def _create(
     *,
     model: str | None = None,
@@ -44,6 +44,7 @@ def _create(
     logit_bias: Mapping[str, float] | None = None,
     user: str | None = None,  # noqa: ARG001 - for the host's own records then
     engine: str | None = None,
+    deployment_id: str | None = None,
     timeout: float | None = None,  # noqa: ARG001 - how long to wait for a model to warm up
     **call: Unpack[Transport],
 ) -> Any:
@@ -62,7 +63,7 @@ def _create(
     tokens = 16 if max_tokens is None else max_tokens
     sampling = sampling_of(tokens, temperature, top_p, frequency_penalty, presence_penalty, stop)
     backend = connection(call).backend
-    name = model_name(backend, model, engine)
+    name = model_name(backend, model, engine or deployment_id)
     asked = [one for one in prompts for _ in range(each)]
     written = _written(backend, name, asked, sampling)
     choices = [

@@ -133,13 +133,16 @@ _OLD_NAMES: tuple[tuple[type[FinetuneKitError], type[OpenAIError], int | None], 
 """The first that fits counts."""
 
 
-def translated(error: FinetuneKitError) -> OpenAIError:
-    """`error` under its old name."""
+def translated(error: FinetuneKitError, message: str | None = None) -> OpenAIError:
+    """`error` under its old name, in other words where they are given."""
+    told = message or str(error)
+    if isinstance(error, errors.EncodingError):
+        told += " The old calls take no encoding: save the file as UTF-8 for them."
     if isinstance(error, errors.HostUnavailableError):
         made = _unanswered(error)
     else:
         name, status = next((name, status) for kind, name, status in _OLD_NAMES if isinstance(error, kind))
-        made = name(str(error), http_status=status)
+        made = name(told, http_status=status)
     made.retryable = made.should_retry = error.retryable
     made.code = "insufficient_quota" if isinstance(error, errors.QuotaError) else getattr(error, "code", None)
     made.param = getattr(error, "parameter", None)

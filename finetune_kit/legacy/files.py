@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import codecs
+import io
 import logging
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path, PurePath
-from typing import Protocol, Unpack
+from typing import Any, Protocol, Unpack, cast
 
 import orjson
 
+from finetune_kit._arguments import number, string
 from finetune_kit._clock import clock
+from finetune_kit._quoting import shown
 from finetune_kit._retry import QUESTIONS
 from finetune_kit.dataset import Dataset
+from finetune_kit.errors import DataError
 from finetune_kit.legacy.asynchronous import in_thread
-from finetune_kit.legacy.error import InvalidRequestError, OpenAIError, old_names
+from finetune_kit.legacy.calling import old_call
+from finetune_kit.legacy.error import InvalidRequestError, OpenAIError, translated
 from finetune_kit.legacy.replies import Reply, id_of, listed
 from finetune_kit.legacy.result_files import in_old_columns, measured, results_in
 from finetune_kit.legacy.settings import Transport, connection
@@ -38,11 +44,12 @@ class Readable(Protocol):
         ...
 
 
-@old_names()
+@old_call("File.create")
 def _create(
     file: Readable | bytes | str | os.PathLike[str],
     purpose: str,
     model: str | None = None,  # noqa: ARG001 - it had no effect then either
+    *,
     user_provided_filename: str | None = None,
     **call: Unpack[Transport],
 ) -> Reply:
@@ -52,7 +59,9 @@ def _create(
             f"purpose={purpose!r} cannot be carried: files are for training here. Pass 'fine-tune'.", param="purpose"
         )
     content, name = _read(file)
-    name = PurePath(user_provided_filename or name).name or "file"
+    if user_provided_filename is not None:
+        name = string("user_provided_filename", user_provided_filename) or name
+    name = PurePath(name).name or "file"
     at = connection(call)
     mark = at.backend.profile.byte_order_mark
     spooled = SpooledFile.of(_lines(content, name), filename=name, byte_order_mark=mark)
@@ -61,14 +70,52 @@ def _create(
     return file_reply(state)
 
 
-def _read(file: Readable | bytes | str | os.PathLike[str]) -> tuple[bytes, str]:
+def _read(file: Any) -> tuple[bytes, str]:
     """What is in it and what it is called."""
-    if isinstance(file, bytes):
-        return file, "file"
-    if isinstance(file, str | os.PathLike):
-        return Path(file).read_bytes(), Path(file).name
-    content = file.read()
-    return content.encode() if isinstance(content, str) else content, str(getattr(file, "name", "file"))
+    if isinstance(file, bytes | bytearray | memoryview):
+        return bytes(cast("bytes", file)), "file"
+    content: bytes | None
+    name = "file"
+    try:
+        if isinstance(file, str | os.PathLike):
+            path = Path(cast("str | os.PathLike[str]", file)).expanduser()
+            name, content = path.name, path.read_bytes()
+        else:
+            name, content = str(getattr(file, "name", name)), _rest_of(file)
+    except (OSError, ValueError, RuntimeError) as error:  # not there, closed, of another encoding
+        why = getattr(error, "strerror", None) or error
+        if isinstance(error, io.UnsupportedOperation):
+            why = "it is open for writing"
+        raise InvalidRequestError(
+            f'file={shown(name)} cannot be read: {why}. Pass open(path, "rb"), or the path.', param="file"
+        ) from error
+    if content is None:
+        raise InvalidRequestError(
+            f'file is {type(cast("object", file)).__name__}, and nothing that can be read. Pass open(path, "rb"), or the path.',
+            param="file",
+        )
+    return content, name
+
+
+def _rest_of(file: Any) -> bytes | None:
+    """What is still to be read of an open file; None where it is none."""
+    if isinstance(file, io.TextIOWrapper) and file.tell() == 0:
+        # Opened as text, it has the encoding of the machine, which often is not its own.
+        raw = bytes(cast("io.TextIOWrapper", file).buffer.read())
+        return raw if _is_utf_8(raw) else raw.decode(file.encoding).encode()
+    read = getattr(file, "read", None)  # pyright: ignore[reportUnknownArgumentType] - of a class with parameters
+    content: object = read() if callable(read) else None
+    if isinstance(content, str):
+        return content.encode()
+    return content if isinstance(content, bytes) else None
+
+
+def _is_utf_8(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _lines(content: bytes, name: str) -> Iterable[bytes]:
@@ -100,26 +147,31 @@ def _is_trainable(line: bytes) -> bool:
 
 def read_content(content: bytes, name: str) -> Dataset:
     """The rows of a file that is in memory; `DataError` where it holds none."""
+    if not content.strip():
+        raise InvalidRequestError(f"{name}: there is nothing in the file, or it was read to its end before.")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, name if _USUAL_NAME.fullmatch(name) else "file")
         path.write_bytes(content)
-        return Dataset.from_file(path)
+        try:
+            return Dataset.from_file(path)
+        except DataError as error:
+            raise translated(error, str(error).replace(f"{folder}{os.sep}", "")) from error
 
 
-@old_names()
+@old_call("File.retrieve")
 def _retrieve(id: object, **call: Unpack[Transport]) -> Reply:  # noqa: A002 - its name
     """What is known of a file."""
     file_id, backend = id_of(id, "id"), connection(call).backend
     return file_reply(QUESTIONS.call(lambda: backend.file(file_id)))
 
 
-@old_names()
+@old_call("File.list")
 def _list(**call: Unpack[Transport]) -> Reply:
     """All training files, the newest first."""
     return listed([file_reply(state) for state in QUESTIONS.call(connection(call).backend.files)])
 
 
-@old_names()
+@old_call("File.download")
 def _download(id: object, **call: Unpack[Transport]) -> bytes:  # noqa: A002 - its name
     """A file's bytes; a result file's as CSV with the columns of 2023, and today's behind them."""
     file_id, at = id_of(id, "id"), connection(call)
@@ -128,7 +180,7 @@ def _download(id: object, **call: Unpack[Transport]) -> bytes:  # noqa: A002 - i
     return content if results is None else in_old_columns(results, measured(at, file_id))
 
 
-@old_names()
+@old_call("File.delete")
 def _delete(sid: object, **call: Unpack[Transport]) -> Reply:
     """Delete a file."""
     file_id, at = id_of(sid, "sid"), connection(call)
@@ -137,9 +189,10 @@ def _delete(sid: object, **call: Unpack[Transport]) -> Reply:
     return Reply(id=file_id, object="file", deleted=True)
 
 
-@old_names()
+@old_call("File.wait_for_processing")
 def _wait_for_processing(id: object, max_wait_seconds: float = 1800, **call: Unpack[Transport]) -> str:  # noqa: A002
     """The file's status when the host has looked at it."""
+    number("max_wait_seconds", max_wait_seconds, 0, sys.float_info.max)
     file_id, backend, begun = id_of(id, "id"), connection(call).backend, clock().monotonic()
     while (status := QUESTIONS.call(lambda: backend.file(file_id)).status) not in _LOOKED_AT:
         if clock().monotonic() - begun > max_wait_seconds:
@@ -148,10 +201,10 @@ def _wait_for_processing(id: object, max_wait_seconds: float = 1800, **call: Unp
     return status
 
 
-@old_names()
+@old_call("File.find_matching_files")
 def _find_matching_files(name: str, bytes: int, purpose: str, **call: Unpack[Transport]) -> list[Reply]:  # noqa: A002
     """Files with this name and size; content is not compared."""
-    wanted = (PurePath(name).name, bytes, purpose)
+    wanted = (PurePath(string("name", name)).name, bytes, purpose)
     found = map(file_reply, QUESTIONS.call(connection(call).backend.files))
     return [one for one in found if (PurePath(one["filename"]).name, one["bytes"], one["purpose"]) == wanted]
 

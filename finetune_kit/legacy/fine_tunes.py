@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Unpack
 
 from finetune_kit.job import FineTuneJob
-from finetune_kit.legacy.asynchronous import in_thread
+from finetune_kit.legacy.asynchronous import Stream, in_thread
+from finetune_kit.legacy.calling import old_call
 from finetune_kit.legacy.error import InvalidRequestError, old_names
 from finetune_kit.legacy.replies import Reply, listed
 from finetune_kit.legacy.settings import Connection, Transport, connection
@@ -15,7 +16,7 @@ from finetune_kit.legacy.shapes import event_reply, job_reply
 from finetune_kit.legacy.starting import all_jobs, attached, events_of, start
 
 
-@old_names()
+@old_call("FineTune.create")
 def _create(
     *,
     training_file: object,
@@ -63,51 +64,60 @@ def _told(at: Connection, job: FineTuneJob) -> Reply:
     return job_reply(at, job.state, events_of(at, job))
 
 
-@old_names()
+@old_call("FineTune.retrieve")
 def _retrieve(id: object, **call: Unpack[Transport]) -> Reply:  # noqa: A002 - its name
     """A job now."""
     at = connection(call)
     return _told(at, attached(at, id))
 
 
-@old_names()
+@old_call("FineTune.list")
 def _list(**call: Unpack[Transport]) -> Reply:
     """All jobs, the newest last, without their events."""
     at = connection(call)
     return listed([job_reply(at, one, None) for one in reversed(all_jobs(at))])
 
 
-@old_names()
+@old_call("FineTune.cancel")
 def _cancel(id: object, **call: Unpack[Transport]) -> Reply:  # noqa: A002 - its name
     """Stop a job for good."""
     at = connection(call)
     return _told(at, attached(at, id).cancel())
 
 
-@old_names()
+@old_call("FineTune.list_events")
 def _list_events(id: object, **call: Unpack[Transport]) -> Reply:  # noqa: A002 - its name
     """What has happened to a job, the oldest first."""
     at = connection(call)
     return listed([event_reply(event) for event in events_of(at, attached(at, id))])
 
 
+@old_call("FineTune.stream_events")
 def _stream_events(id: object, **call: Unpack[Transport]) -> Iterator[Reply]:  # noqa: A002 - its name
     """Every event once, those to come included, until the job has ended."""
+    return _followed(attached(connection(call), id))
+
+
+def _followed(job: FineTuneJob) -> Iterator[Reply]:
     with old_names():
-        for event in attached(connection(call), id).follow():
+        for event in job.follow():
             yield event_reply(event)
 
 
-async def _astream_events(id: object, **call: Unpack[Transport]) -> AsyncIterator[Reply]:  # noqa: A002 - its name
+@old_call("FineTune.astream_events")
+def _astream_events(id: object, **call: Unpack[Transport]) -> Stream[Reply]:  # noqa: A002 - its name
     """The same for `async for`."""
+    return Stream(_followed_async(connection(call), id))
+
+
+async def _followed_async(at: Connection, id: object) -> AsyncIterator[Reply]:  # noqa: A002 - its name
     with old_names():
-        at = connection(call)
         job = await asyncio.to_thread(attached, at, id)
         async for event in job.follow_async():
             yield event_reply(event)
 
 
-@old_names()
+@old_call("FineTune.delete")
 def _delete(sid: object, **call: Unpack[Transport]) -> Reply:  # noqa: ARG001 - its names
     """Refused: no backend deletes models."""
     raise InvalidRequestError(

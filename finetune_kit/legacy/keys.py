@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
+from typing import cast
 
+from finetune_kit._quoting import shown
 from finetune_kit.legacy.error import AuthenticationError
 
 _SHORTEST = 20  # characters; the keys of all hosts are longer
@@ -19,11 +22,31 @@ def looks_real(key: str) -> bool:
     return _WORDS.isdisjoint(re.split(r"[-_.]", key.lower())) and "..." not in key
 
 
-def key_of(*given: object, path: object = None) -> str | None:
-    """The first key that is given, else the one in the file at `path`; None where there is none."""
-    for key in given:
-        if isinstance(key, str) and key.strip():
-            return key.strip()
-        if key is not None and not isinstance(key, str):
-            raise AuthenticationError(f"api_key is {type(key).__name__}, not text. Assign a string.")
-    return Path(path).expanduser().read_text(encoding="utf-8").strip() or None if isinstance(path, str) else None
+def key_of(given: object, path: object, assigned: object) -> str | None:
+    """The key that a call gives, else the one in the file at `path`, else the one that is assigned, as it was then."""
+    return _text(given) or _in_file(path) or _text(assigned)
+
+
+def _text(key: object) -> str | None:
+    if key is None:
+        return None
+    if not isinstance(key, str):
+        raise AuthenticationError(f"api_key is {type(key).__name__}, not text. Assign a string.")
+    return key.strip() or None
+
+
+def _in_file(given: object) -> str | None:
+    if not given:
+        return None
+    if not isinstance(given, str | os.PathLike):
+        raise AuthenticationError(f"api_key_path is {type(given).__name__}, not a path. Assign a string.")
+    path = Path(cast("str | os.PathLike[str]", given))
+    told = f"api_key_path={shown(str(path))}"
+    try:
+        found = path.expanduser().read_text(encoding="utf-8-sig").strip()
+    except (OSError, ValueError, RuntimeError) as error:
+        why = getattr(error, "strerror", None) or "it is no text in UTF-8"
+        raise AuthenticationError(f"{told} cannot be read: {why}.") from error
+    if not found or not found.isprintable() or " " in found:
+        raise AuthenticationError(f"{told} holds no key: one line with nothing else is wanted.")
+    return found

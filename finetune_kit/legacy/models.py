@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Unpack
 
 from finetune_kit.legacy.asynchronous import in_thread
-from finetune_kit.legacy.error import InvalidRequestError, old_names
+from finetune_kit.legacy.calling import old_call
+from finetune_kit.legacy.error import InvalidRequestError
 from finetune_kit.legacy.replies import Reply, id_of, listed
 from finetune_kit.legacy.settings import Connection, Transport, connection
 from finetune_kit.legacy.starting import all_jobs
 
 
-@old_names()
+@old_call("Model.list")
 def _list(**call: Unpack[Transport]) -> Reply:
     """The base models of the backend, and what was fine-tuned there."""
     at = connection(call)
@@ -21,7 +22,7 @@ def _list(**call: Unpack[Transport]) -> Reply:
     return listed(replies)
 
 
-@old_names()
+@old_call("Model.retrieve")
 def _retrieve(id: object, **call: Unpack[Transport]) -> Reply:  # noqa: A002 - its name
     """A model, by the name it is called by."""
     at, name = connection(call), id_of(id, "id")
@@ -30,7 +31,7 @@ def _retrieve(id: object, **call: Unpack[Transport]) -> Reply:  # noqa: A002 - i
     return _model(at, name, card.base, created)
 
 
-@old_names()
+@old_call("Model.delete")
 def _delete(sid: object, **call: Unpack[Transport]) -> Reply:  # noqa: ARG001 - its names
     """Refused: no backend deletes models."""
     raise InvalidRequestError(
@@ -45,13 +46,13 @@ def _model(at: Connection, name: str, root: str, created: int) -> Reply:
     return Reply(id=name, object="model", created=created, owned_by=owner, permission=[], root=root, parent=None)
 
 
-@old_names()
+@old_call("Engine.list")
 def _list_engines(**call: Unpack[Transport]) -> Reply:
     """The same under their name of 2021."""
     return listed([_engine(model) for model in _list(**call).data])
 
 
-@old_names()
+@old_call("Engine.retrieve")
 def _retrieve_engine(id: object, **call: Unpack[Transport]) -> Reply:  # noqa: A002 - its name
     """The same under its name of 2021."""
     return _engine(_retrieve(id, **call))

@@ -8,8 +8,10 @@ import sys
 from dataclasses import dataclass, field
 from typing import TypedDict, cast
 
+from finetune_kit._quoting import quoted, shown
 from finetune_kit.backends import Backend, Event, HostedBackend, connect
 from finetune_kit.backends.connect import ENVIRONMENT_VARIABLE, host_behind
+from finetune_kit.hosts import HostProfile
 from finetune_kit.legacy.error import InvalidAPIType, InvalidRequestError
 from finetune_kit.legacy.keys import key_of, looks_real
 from finetune_kit.legacy.replies import Reply
@@ -18,6 +20,7 @@ from finetune_kit.uploads import SpooledFile
 OPENAI_ADDRESS = "https://api.openai.com/v1"
 _FIRST_VERSION = "2024"
 """Of Azure's dated API: earlier ones have nothing of today's jobs."""
+_API_TYPES = ("open_ai", "openai", "azure", "azure_ad")
 _MOST_CONNECTIONS = 8
 
 _log = logging.getLogger("finetune_kit")
@@ -80,11 +83,12 @@ def assigned(name: str) -> object:
 def connection(call: Transport) -> Connection:
     """The backend that a call goes to; the same one for the same settings, so that it keeps its models in memory."""
     backend = assigned("backend")
-    if isinstance(backend, str):
-        raise InvalidRequestError(
-            f"backend={backend!r} is text. Assign a backend, such as finetune_kit.LocalBackend().", param="backend"
-        )
     if backend is not None:
+        if not isinstance(getattr(backend, "profile", None), HostProfile):
+            raise InvalidRequestError(
+                f"backend={shown(backend)} is no backend. Assign one, such as finetune_kit.LocalBackend().",
+                param="backend",
+            )
         return _kept(id(backend), cast("Backend", backend))
     wanted = _wanted(call)
     settings = hash((os.getpid(), wanted, tuple(sorted(os.environ.items()))))
@@ -101,14 +105,16 @@ def _kept(settings: int, backend: Backend) -> Connection:
 
 
 def _wanted(call: Transport) -> _Wanted:
-    address = call.get("api_base") or assigned("api_base")
-    own = isinstance(address, str) and address.rstrip("/") != OPENAI_ADDRESS
+    address = call.get("api_base") or assigned("api_base") or OPENAI_ADDRESS
+    if not isinstance(address, str):
+        raise InvalidRequestError(f"api_base={shown(address)}: give an address, as text.", param="api_base")
+    own = address.rstrip("/") != OPENAI_ADDRESS
     version = call.get("api_version") or assigned("api_version")
     organization = call.get("organization") or assigned("organization")
     return _Wanted(
         host=os.environ.get(ENVIRONMENT_VARIABLE, "").strip(),
-        api_key=key_of(call.get("api_key"), assigned("api_key"), path=assigned("api_key_path")),
-        address=cast("str", address) if own else None,
+        api_key=key_of(call.get("api_key"), assigned("api_key_path"), assigned("api_key")),
+        address=address if own else None,
         api_type=str(call.get("api_type") or assigned("api_type") or "open_ai").lower(),
         api_version=version if isinstance(version, str) else None,
         organization=organization if isinstance(organization, str) else None,
@@ -146,6 +152,8 @@ def _host(wanted: _Wanted) -> str:
             "api_type='azure_ad' cannot be carried: its token ends within the hour. Assign "
             "openai.backend = HostedBackend(client=AzureOpenAI(azure_ad_token_provider=...)) instead."
         )
+    if wanted.api_type not in _API_TYPES:
+        raise InvalidAPIType(f"api_type={quoted(wanted.api_type)} is not known. Assign one of {', '.join(_API_TYPES)}.")
     if wanted.host:
         return wanted.host
     return "azure" if wanted.api_type == "azure" else host_behind(wanted.address or "")
