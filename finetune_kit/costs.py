@@ -226,9 +226,11 @@ def _notes(
         if left_out:
             yield f"Not asked for, and not in the estimate: {' and '.join(left_out)}."
     try:
-        yield from check_dates(profile, model, on=on)
+        closes = check_dates(profile, model, on=on)
     except ModelClosedError as error:
-        yield str(error)
+        closes = str(error)
+    if closes is not None:
+        yield closes
     yield from counts.notes
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -25,6 +24,7 @@ from finetune_kit._limits import (
     checked_suffix,
 )
 from finetune_kit._quoting import shown
+from finetune_kit._warning import warn_user
 from finetune_kit.backends import Backend, JobState, connect
 from finetune_kit.cards import ClassificationSettings, Hyperparameters, ModelCard
 from finetune_kit.changes import counts_of
@@ -82,8 +82,9 @@ def train(sides: Sides, wanted: Wanted, *, backend: Backend | None) -> tuple[Job
     classes = _asked_classes(sides, method, wanted)
     budget = None if wanted.budget is None else checked_budget(wanted.budget)
     rules = as_rules(wanted.validators)
-    for warning in check_dates(profile, base):
-        warnings.warn(ShutdownWarning(warning, model=base), stacklevel=3)
+    closes = check_dates(profile, base)
+    if closes is not None:
+        warn_user(ShutdownWarning(closes, model=base))
     form = Form.of(sides, place, resolved)
     sent_weight = checked_loss_weight(profile, settings.prompt_loss_weight, conversations=form.kind != "completion")
     checks = (*essential_rules(profile), *rules, *form.rules(), *_length_rules(sides, place, base, form.template))

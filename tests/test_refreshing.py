@@ -108,7 +108,9 @@ def test_jobs_show_when_their_models_close_and_what_to_do(host: HostSimulator, b
     split = Dataset.from_records([(f"Where is parcel {number}?", "track") for number in range(20)]).split(0.8)
     with pytest.warns(ShutdownWarning) as warned:
         split.train(model="gpt-4.1", backend=backend)
-    assert any("takes no new training from 2027-01-06" in str(one.message) for one in warned)
+    [warning] = warned
+    assert "takes no new training from 2027-01-06" in str(warning.message)
+    assert warning.filename == __file__
     [row] = finetune_kit.jobs()
     assert (row.shuts_down, row.days_left) == (date(2027, 1, 14), 50)
     table = str(finetune_kit.jobs())

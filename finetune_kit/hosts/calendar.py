@@ -6,6 +6,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from finetune_kit._clock import clock
+from finetune_kit._quoting import counted
 from finetune_kit.errors import ModelClosedError
 
 if TYPE_CHECKING:  # a profile asks for the day
@@ -19,14 +20,15 @@ def today() -> date:
     return date.fromtimestamp(clock().now())  # noqa: DTZ012 - a host's last day is told without a time zone
 
 
-def check_dates(profile: HostProfile, model: str, *, on: date | None = None) -> tuple[str, ...]:
+def check_dates(profile: HostProfile, model: str, *, on: date | None = None) -> str | None:
     """What to warn of before `model` is trained there; `ModelClosedError` where it no longer can be.
 
-    A warning for each date of the next 90 days. A model that the profile does not hold has no dates.
+    One text for all dates of the next 90 days, None where there is none. A model that the profile does not hold has no
+    dates.
     """
     facts = profile.models.get(model)
     if facts is None:
-        return ()
+        return None
     day = on or today()
     told = f"({facts.source}, as of {facts.as_of})"
     if facts.state(day) == "closed":
@@ -41,13 +43,19 @@ def check_dates(profile: HostProfile, model: str, *, on: date | None = None) -> 
             f"still answer. Choose another one: finetune_kit.models() lists them {told}.",
             model=model,
         )
-    about = f" Note: {facts.about}." if facts.about else ""
+    trains_until, answers_until = facts.training_ends, facts.shuts_down
+    if trains_until is not None and answers_until is not None and trains_until >= answers_until:
+        trains_until = None
     ends = (
-        (facts.training_ends, "takes no new training from", " on", about),
-        (facts.shuts_down, "is shut down on", ", with all that was trained from it", ""),
+        (trains_until, "takes no new training from", " on"),
+        (answers_until, "is shut down on", ", with all that was trained from it"),
     )
-    return tuple(
-        f"{model} on {profile.name!r} {what} {end}{more}: in {(end - day).days} days {told}.{note}"
-        for end, what, more, note in ends
+    near = [
+        f"{what} {end}{more}, in {counted((end - day).days, 'day')}"
+        for end, what, more in ends
         if end is not None and (end - day).days <= DAYS_OF_WARNING
-    )
+    ]
+    if not near:
+        return None
+    about = f" Note: {facts.about}." if facts.about else ""
+    return f"{model} on {profile.name!r} {', and '.join(near)} {told}.{about} To move elsewhere: job.migrate(to=...)."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import warnings
 from functools import cache, lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -14,6 +13,7 @@ import orjson
 from pydantic import ValidationError
 
 from finetune_kit._arguments import string
+from finetune_kit._warning import warn_user
 from finetune_kit.errors import FormatError, ParameterError, SourceNotFoundError
 from finetune_kit.hosts.plugins import installed_hosts, origin_of
 from finetune_kit.hosts.profile import FileRules, HostProfile
@@ -59,7 +59,7 @@ def host_profiles(hosts: str | os.PathLike[str] | None = None) -> dict[str, Host
     sound: dict[str, HostProfile] = {}
     for name, found in _all_profiles(hosts).items():
         if isinstance(found, FormatError):
-            warnings.warn(str(found), stacklevel=2)
+            warn_user(UserWarning(str(found)))
         else:
             sound[name] = found
     return sound

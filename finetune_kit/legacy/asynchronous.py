@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Generator
 from functools import wraps
 from typing import Any, Generic, ParamSpec, TypeVar
 
+from finetune_kit._warning import asked_from_here
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -16,7 +18,8 @@ def in_thread(call: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
 
     @wraps(call)
     async def awaited(*args: P.args, **kwargs: P.kwargs) -> T:
-        return await asyncio.to_thread(call, *args, **kwargs)
+        with asked_from_here():
+            return await asyncio.to_thread(call, *args, **kwargs)
 
     return awaited
 

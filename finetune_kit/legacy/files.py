@@ -79,9 +79,11 @@ def _read(file: Any) -> tuple[bytes, str]:
     try:
         if isinstance(file, str | os.PathLike):
             path = Path(cast("str | os.PathLike[str]", file)).expanduser()
-            name, content = path.name, path.read_bytes()
+            name = path.name
+            content = path.read_bytes()
         else:
-            name, content = str(getattr(file, "name", name)), _rest_of(file)
+            name = str(getattr(file, "name", name))
+            content = _rest_of(file)
     except (OSError, ValueError, RuntimeError) as error:  # not there, closed, of another encoding
         why = getattr(error, "strerror", None) or error
         if isinstance(error, io.UnsupportedOperation):
@@ -91,7 +93,8 @@ def _read(file: Any) -> tuple[bytes, str]:
         ) from error
     if content is None:
         raise InvalidRequestError(
-            f'file is {type(cast("object", file)).__name__}, and nothing that can be read. Pass open(path, "rb"), or the path.',
+            f"file is {type(cast('object', file)).__name__}, and nothing that can be read. "
+            'Pass open(path, "rb"), or the path.',
             param="file",
         )
     return content, name

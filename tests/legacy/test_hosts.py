@@ -15,7 +15,7 @@ from finetune_kit.backends import HostedBackend
 from finetune_kit.errors import ShutdownWarning
 from finetune_kit.testing import HostSimulator
 from tests.hosts_of import november
-from tests.legacy.test_old_script import run_script
+from tests.legacy.test_old_script import SCRIPT, run_script
 
 KEY = "YOUR_API_KEY"  # what the script assigns
 
@@ -48,8 +48,11 @@ def test_on_a_host_that_takes_conversations_alone(monkeypatch: pytest.MonkeyPatc
     """The marks of a completion model are taken off before training, and off the prompt of each call."""
     with HostSimulator(key=KEY) as host:
         monkeypatch.setattr(openai, "api_base", host.base_url)
-        with pytest.warns(ShutdownWarning, match="takes no new training"):
+        with pytest.warns(ShutdownWarning, match="takes no new training") as warned:
             end = run_script()
+        [warning] = warned
+        assert warning.filename == str(SCRIPT)
+        assert SCRIPT.read_text(encoding="utf-8").splitlines()[warning.lineno - 1].startswith("job = openai.FineTune")
         assert end["answer"] == "炒蛋今天20元"
         assert end["job"]["events"][0]["level"] == "warn"
         [file] = [one for one in host.files if str(one["filename"]).startswith("training")]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 
 from finetune_kit._clock import clock
+from finetune_kit._quoting import counted
+from finetune_kit._warning import warn_user
 from finetune_kit.backends.hosted.asked import Ask
 from finetune_kit.backends.hosted.asking import READ_SECONDS, Asker
 from finetune_kit.backends.hosted.listing import everything
@@ -14,7 +15,7 @@ from finetune_kit.backends.hosted.names import final_model
 from finetune_kit.backends.hosted.objects.values import Members, count, items, members, moment, text
 from finetune_kit.backends.hosted.statuses import NOT_OFFERED
 from finetune_kit.errors import AccessError, JobSlotsError, ModelClosedError, RequestRefusedError, ShutdownWarning
-from finetune_kit.hosts import DAYS_OF_WARNING, Resolved
+from finetune_kit.hosts import DAYS_OF_WARNING, Resolved, today
 from finetune_kit.records import JsonValue
 
 _SECONDS_OF_A_DAY = 86_400
@@ -30,8 +31,7 @@ def check_before_start(asker: Asker, model: Resolved) -> None:
     profile = asker.host.profile
     if listed is not None:
         found = [one for one in listed if one.get("id") in {model.model, model.base or model.model}]
-        for one in found:
-            _check_open(one, model)
+        _check_open(asker, found, model)
         # Checkpoints can be trained further, and not every list has them.
         seen = any(one.get("id") == model.model for one in found) or final_model(model.model) != model.model
         if profile.lists_models and listed and not seen:
@@ -61,31 +61,38 @@ def _listed(asker: Asker) -> list[Members] | None:
         raise
 
 
-def _check_open(found: Members, model: Resolved) -> None:
+def _check_open(asker: Asker, found: Sequence[Members], model: Resolved) -> None:
     """OpenAI tells `shutdown_date`, Azure `capabilities` and `deprecation`."""
-    today = datetime.fromtimestamp(clock().now(), UTC).date()
-    if members(found.get("capabilities")).get("fine_tune") is False and not model.base:
+    if any(members(one.get("capabilities")).get("fine_tune") is False for one in found) and not model.base:
         raise ModelClosedError(f"the host says that {model.model!r} cannot be fine-tuned.", model=model.model)
-    shut = _day(found.get("shutdown_date"))
-    ends = [one for one in (shut, _day(members(found.get("deprecation")).get("fine_tune"))) if one is not None]
+    told = [one.get("shutdown_date") for one in found]
+    told += [members(one.get("deprecation")).get("fine_tune") for one in found]
+    ends = [day for day in map(_day, told) if day is not None]
     if not ends:
         return
-    last = min(ends)
-    if last <= today:
+    last, now = min(ends), today()
+    if last <= now:
         raise ModelClosedError(
             f"the host shut {model.model!r} down on {last}, or takes no more training on it since then. "
             "Train another model: finetune_kit.models() lists them.",
             model=model.model,
         )
-    if last - today <= timedelta(days=DAYS_OF_WARNING):
-        warnings.warn(
+    if (last - now).days <= DAYS_OF_WARNING and not _was_warned_of(asker, model, last):
+        warn_user(
             ShutdownWarning(
-                f"{model.model!r} will be shut down, or take no more training, on {last}, in {(last - today).days} "
-                "days, says the host; what is trained on it ends with it.",
+                f"{model.model!r} will be shut down, or take no more training, on {last}, in "
+                f"{counted((last - now).days, 'day')}, says the host: sooner than is on file. What is trained on it "
+                "ends with it. finetune_kit.refresh_models() keeps what the host says.",
                 model=model.model,
-            ),
-            stacklevel=4,
+            )
         )
+
+
+def _was_warned_of(asker: Asker, model: Resolved, last: date) -> bool:
+    """Whether a day that is on file, of which the door of `train` has warned, is as near."""
+    facts = asker.host.profile.models.get(model.base or model.model)
+    known = () if facts is None else (facts.training_ends, facts.shuts_down)
+    return any(day is not None and day <= last for day in known)
 
 
 def _check_limits(asker: Asker, model: Resolved) -> None:
@@ -107,10 +114,11 @@ def _check_limits(asker: Asker, model: Resolved) -> None:
             f"{pending} jobs on {name!r} wait or run already, as many as {asker.host.address} allows. Wait for one to "
             "end, or cancel one."
         )
-    today, most_a_day = count(limits.get("jobs_so_far_today")), count(limits.get("max_jobs_per_day"))
-    if most_a_day is not None and today is not None and today >= most_a_day:
+    started, most_a_day = count(limits.get("jobs_so_far_today")), count(limits.get("max_jobs_per_day"))
+    if most_a_day is not None and started is not None and started >= most_a_day:
         raise JobSlotsError(
-            f"{today} jobs on {name!r} were started today, as many as {asker.host.address} allows. Start it tomorrow.",
+            f"{started} jobs on {name!r} were started today, as many as {asker.host.address} allows. Start it "
+            "tomorrow.",
             retry_after_seconds=_SECONDS_OF_A_DAY - clock().now() % _SECONDS_OF_A_DAY,
         )
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from finetune_kit import HostedBackend, errors
-from finetune_kit.hosts import Resolved
+from finetune_kit.hosts import Resolved, today
 from finetune_kit.testing import HostSimulator
 from tests.backends.hosted.scripted_host import Asked, Says, answering, error
 from tests.backends.hosted.simulated import MODEL, hosts_with
@@ -68,7 +68,7 @@ def test_what_was_trained_from_a_closed_model_is_not_trained_further() -> None:
 
 
 def test_a_model_that_ends_soon_is_a_warning() -> None:
-    soon = (datetime.now(UTC) + timedelta(days=30)).date().isoformat()
+    soon = (today() + timedelta(days=30)).isoformat()
     with (
         answering(host_with(model={"shutdown_date": soon})) as (backend, _),
         pytest.warns(errors.ShutdownWarning, match=soon),
