@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import overload
 
+from finetune_kit._arguments import string
 from finetune_kit._quoting import counted
 from finetune_kit._tables import html_table, text_table
 from finetune_kit.backends import Backend, LocalBackend
 from finetune_kit.errors import ParameterError
-from finetune_kit.hosts import DAYS_OF_WARNING, ModelFacts, host_profiles, today
+from finetune_kit.hosts import DAYS_OF_WARNING, ModelFacts, host_profile, host_profiles, today
 from finetune_kit.job import FineTuneJob
 from finetune_kit.ledger import Intent, IntentState, Ledger
 
@@ -150,10 +151,15 @@ class JobTable(Sequence[JobRow]):
 def jobs(host: str | None = None) -> JobTable:
     """The trainings that this machine has asked for, on one host or on all, the newest first; no host is asked.
 
+    Raises `ParameterError` for a host that is not known, and of which there are none.
+
     >>> for row in jobs("openai"):  # doctest: +SKIP
     ...     print(row.job_id, row.status, row.attach().status)
     """
-    return JobTable(JobRow.of(intent) for intent in Ledger().intents.all(host))
+    intents = Ledger().intents.all(None if host is None else string("host", host))
+    if not intents and host is not None:
+        host_profile(host)  # raises where there is no such host
+    return JobTable(map(JobRow.of, intents))
 
 
 def _facts(host: str, model: str) -> ModelFacts | None:

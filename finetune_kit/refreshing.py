@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from finetune_kit._quoting import counted
+from finetune_kit._quoting import counted, shown
 from finetune_kit._retry import QUESTIONS
 from finetune_kit.backends import Backend, TellsShutdowns, connect
 from finetune_kit.errors import ParameterError
-from finetune_kit.hosts import today
-from finetune_kit.hosts.told import keep_told
+from finetune_kit.hosts import HostProfile, today
+from finetune_kit.hosts.told import days_of_models, keep_told
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +57,19 @@ def refresh_models(backend: Backend | None = None) -> Refreshed:
     """
     place = connect(backend)
     if not isinstance(place, TellsShutdowns):
+        profile = getattr(place, "profile", None)
+        name = repr(profile.name) if isinstance(profile, HostProfile) else f"backend={shown(place)}"
         raise ParameterError(
-            f"{place.profile.name!r} has no list of models with dates. Pass backend=HostedBackend(...).",
-            parameter="backend",
+            f"{name} has no list of models with dates. Pass backend=HostedBackend(...).", parameter="backend"
         )
     profile = place.profile
     listed = QUESTIONS.call(place.shutdown_dates)
     dates = {name: day for name, day in listed.items() if day is not None}
     changed = tuple(
         Changed(name, profile.models[name].shuts_down, day)
-        for name, day in dates.items()
-        if name in profile.models and profile.models[name].shuts_down != day
+        for name, day in days_of_models(profile.models, profile.aliases, dates).items()
+        if profile.models[name].shuts_down != day
     )
     if dates:
-        keep_told(profile.name, dates)
+        keep_told(profile.name, dates, address=getattr(place, "address", ""))
     return Refreshed(profile.name, today(), len(listed), dates, changed)

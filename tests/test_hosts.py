@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import pickle
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -94,18 +95,17 @@ def test_a_closed_model_is_refused_with_its_date_and_source() -> None:
 
 def test_ninety_days_before_each_date_a_warning_is_given() -> None:
     model = "gpt-4.1-2025-04-14"
-    assert check_dates(OPENAI, model, on=date(2026, 10, 7)) == ()
-    (training,) = check_dates(OPENAI, model, on=date(2026, 10, 8))
-    assert "takes no new training from 2027-01-06 on: in 90 days" in training
-    assert training.endswith("can train.")
-    training, shut = check_dates(OPENAI, model, on=date(2026, 11, 24))
-    assert "in 43 days" in training
-    assert "is shut down on 2027-01-14, with all that was trained from it: in 51 days" in shut
+    assert check_dates(OPENAI, model, on=date(2026, 10, 7)) is None
+    training = check_dates(OPENAI, model, on=date(2026, 10, 8)) or ""
+    assert "takes no new training from 2027-01-06 on, in 90 days (" in training
+    assert "can train. To move elsewhere: job.migrate(to=...)." in training
+    both = check_dates(OPENAI, model, on=date(2026, 11, 24)) or ""
+    assert "in 43 days, and is shut down on 2027-01-14, with all that was trained from it, in 51 days (" in both
 
 
 def test_a_model_without_dates_is_never_warned_of() -> None:
-    assert check_dates(LOCAL, "smollm2-135m", on=date(2100, 1, 1)) == ()
-    assert check_dates(LOCAL, "somebody's own", on=date(2100, 1, 1)) == ()
+    assert check_dates(LOCAL, "smollm2-135m", on=date(2100, 1, 1)) is None
+    assert check_dates(LOCAL, "somebody's own", on=date(2100, 1, 1)) is None
 
 
 # a file of the user's own
@@ -151,7 +151,29 @@ def test_a_host_of_ones_own_is_known_everywhere(tmp_path: Path) -> None:
         ('{"openai": 5}', "openai is not an object"),
         ('{"openai": {"max_fle_bytes": 5}}', "openai.max_fle_bytes: Extra inputs are not permitted"),
         ('{"openai": {"models": {"gpt-4.1-2025-04-14": {"prices": {"training": -1}}}}}', "prices.training: .*greater"),
-        ('{"openai": {"models": {"davinci": {"shuts_down": "soon"}}}}', "openai.models.davinci.shuts_down: .*date"),
+        (
+            '{"openai": {"models": {"davinci": {"shuts_down": "soon"}}}}',
+            "openai.models.davinci.shuts_down: a day such as",
+        ),
+        ('{"openai": {"models": {"davinci": {"shuts_down": 0}}}}', "davinci.shuts_down: a day such as 2027-01-14"),
+        ('{"openai": {"models": {"davinci": {"as_of": "2027-1-4"}}}}', "davinci.as_of: a day such as 2027-01-14"),
+        ('{"openai": {"n_epochs_range": [50, 1]}}', r"n_epochs_range: the least comes first: \[1, 50\]"),
+        ('{"openai": {"batch_size_range": [-5, 0]}}', r"batch_size_range\.0: .*greater than or equal to 1"),
+        ('{"openai": {"learning_rate_multiplier_max": 0}}', "learning_rate_multiplier_max: .*greater than 0"),
+        ('{"openai": {"max_file_bytes": true}}', "max_file_bytes: a number is wanted"),
+        ('{"openai": {"max_file_bytes": "12"}}', "max_file_bytes: a number is wanted"),
+        ('{"openai": {"can_pause": "yes"}}', "can_pause: .*valid boolean"),
+        ('{"openai": {"aliases": {"x": "nope"}}}', "aliases.x: 'nope' is none of the models here"),
+        ('{"openai": {"aliases": {"x": "gpt-4.1"}}}', "aliases.x: 'gpt-4.1' is none of the models here"),
+        ('{"nebius": {"aliases": {"x": "y", "y": "x"}}}', "aliases.x: 'y' is none of the models here"),
+        ('{"openai": {"aliases": {"": "gpt-4.1-2025-04-14"}}}', "aliases.*at least 1 character"),
+        ('{"openai": {"base_url": "api.openai.com"}}', "base_url: an address such as https"),
+        ('{"openai": {"base_url": "file:///etc/hosts"}}', "base_url: an address such as https"),
+        ('{"openai": {"content_type": "a\\r\\nb"}}', "content_type: .*pattern"),
+        ('{"openai": {"keys": ["A KEY"]}}', r"keys\.0: .*pattern"),
+        ('{"openai": {"status_words": {"DONE": "finished"}}}', "status_words.DONE: Input should be 'validating_files'"),
+        ('{"openai": {"file_status_words": {"DONE": "ready"}}}', "file_status_words.DONE: Input should be 'uploaded'"),
+        ('{"openai": {"result_columns": {"loss": ["a"]}}}', "result_columns.loss.*'train_loss'"),
         ('{"mine": {}}', "mine.source: Field required"),
         ('{"openai": {"name": "other"}}', "calls itself 'other'"),
         ('{"openai": {"fine_tuned_pattern": "("}}', "fine_tuned_pattern: .*no regular expression"),
@@ -164,6 +186,25 @@ def test_a_faulty_file_is_told_with_the_place_of_the_fault(tmp_path: Path, text:
     with pytest.raises(FormatError, match=message) as raised:
         host_profiles(path)
     assert str(path) in str(raised.value)
+
+
+@pytest.mark.parametrize("hosts", [5, True, [], b"hosts.json", "", object()])
+def test_what_is_no_path_of_a_file_is_told(hosts: Any) -> None:
+    with pytest.raises(ParameterError, match=r"hosts=.*give the path of a JSON file") as raised:
+        models(hosts=hosts)
+    assert raised.value.parameter == "hosts"
+
+
+@pytest.mark.parametrize("hosts", ["a\0b", "x" * 5000, ".", "~nobody-of-that-name/hosts.json"])
+def test_a_path_that_leads_nowhere_is_told(hosts: str) -> None:
+    with pytest.raises(SourceNotFoundError, match="cannot be read"):
+        models(hosts=hosts)
+
+
+def test_a_host_that_takes_any_model_may_have_a_stand_in_of_any_name(tmp_path: Path) -> None:
+    path = tmp_path / "hosts.json"
+    path.write_text(json.dumps({"nebius": {"aliases": {"curie": "any/8b"}}}))
+    assert host_profile("nebius", hosts=path).resolve("curie").model == "any/8b"
 
 
 def test_a_missing_file_is_told_with_what_named_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,6 +228,13 @@ def test_the_old_prices_are_in_the_table_with_their_dates() -> None:
     assert {rows[name].state for name in found} == {"closed"}
     assert {rows[name].shuts_down for name in found} == {date(2024, 1, 4)}
     assert rows["davinci"].as_of.year == 2023
+
+
+def test_the_day_of_a_table_may_have_a_time_and_lie_at_the_end_of_time() -> None:
+    evening = datetime(2026, 11, 24, 23, 59, tzinfo=UTC)
+    assert finetune_kit.models("openai", on=evening).on == date(2026, 11, 24)
+    for day in (date.min, date.max):
+        assert len(finetune_kit.models(on=day)) == len(finetune_kit.models())
 
 
 def test_the_table_is_aligned_and_tells_its_age() -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +20,7 @@ from finetune_kit.errors import ModelClosedError, ParameterError, ShutdownWarnin
 from finetune_kit.hosts import ModelRow, host_profile
 from finetune_kit.testing import HostSimulator, MemoryBackend
 from tests.archiving.places import backend_of, chat_rows, ended, lines, started
+from tests.backends.hosted.scripted_host import Says, answering
 
 MODEL = "gpt-4.1-2025-04-14"
 
@@ -102,6 +106,116 @@ def test_a_damaged_file_of_dates_is_told_and_the_shipped_ones_are_taken(
     (tmp_path / "home" / "shutdowns.json").write_bytes(content)
     assert row_of(MODEL).shuts_down == date(2027, 1, 14)
     assert "the dates on file are taken" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"asked_on": "2026-11-25", "shuts_down": {MODEL: "soon"}},
+        {"asked_on": "2026-11-25", "shuts_down": {MODEL: 0}},
+        {"asked_on": 5, "shuts_down": {}},
+        {},
+    ],
+)
+def test_what_is_damaged_of_one_host_leaves_what_others_told(
+    tmp_path: Path, broken: dict[str, object], caplog: pytest.LogCaptureFixture
+) -> None:
+    azure = {"asked_on": "2026-11-25", "shuts_down": {MODEL: "2028-02-02"}}
+    kept = {"schema_version": 1, "hosts": {"openai": broken, "azure": azure}}
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "shutdowns.json").write_text(json.dumps(kept))
+    assert row_of(MODEL).shuts_down == date(2027, 1, 14)
+    assert host_profile("azure").models[MODEL].shuts_down == date(2028, 2, 2)
+    assert "what 'openai' has told" in caplog.text
+    assert "pydantic" not in caplog.text
+
+
+def test_a_file_of_a_later_version_is_left_alone_and_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    told = {"openai": {"asked_on": "2026-11-25", "shuts_down": {MODEL: "2030-01-01"}}}
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "shutdowns.json").write_text(json.dumps({"schema_version": 2, "hosts": told}))
+    assert row_of(MODEL).shuts_down == date(2027, 1, 14)
+    assert "another version" in caplog.text
+
+
+def test_a_clock_that_was_ahead_makes_no_negative_age() -> None:
+    listed = Says({"data": [{"id": MODEL, "shutdown_date": "2100-01-01"}]})
+    with using(dated(date(2099, 1, 1))), answering(listed) as (backend, _):
+        finetune_kit.refresh_models(backend)
+    assert "on 2099-01-01, 0 days before." in str(finetune_kit.models("openai"))
+
+
+def test_where_a_day_comes_from_is_in_the_row(backend: HostedBackend) -> None:
+    finetune_kit.refresh_models(backend)
+    assert f"its last day: the host itself at {backend.address} on 2026-11-25" in row_of(MODEL).source
+    assert "the host itself" not in row_of("gpt-4.1-mini-2025-04-14").source
+
+
+@pytest.mark.parametrize("told", [{"davinci": "2024-01-04"}, {"curie": 1_704_326_400, "o4-mini": "2026-10-23"}])
+def test_the_end_of_a_model_is_none_of_the_one_that_stands_in_for_it(told: dict[str, object]) -> None:
+    listed = Says({"data": [{"id": name, "shutdown_date": day} for name, day in told.items()]})
+    with answering(listed) as (backend, _):
+        finetune_kit.refresh_models(backend)
+    assert row_of("gpt-4.1-mini-2025-04-14").shuts_down == date(2027, 1, 14)
+
+
+@pytest.mark.parametrize(
+    ("told", "day"),
+    [
+        ("2027-02-03", date(2027, 2, 3)),
+        ("2027-02-03T00:00:00Z", date(2027, 2, 3)),
+        ("2027-02-03T23:30:00-08:00", date(2027, 2, 4)),
+        (1_801_612_800, date(2027, 2, 3)),
+        (1_801_612_800_000, date(2027, 2, 3)),
+        (0, None),
+        (-1, None),
+        (True, None),
+        ("", None),
+        ("soon", None),
+        ("2027-13-45", None),
+        (10**30, None),
+        ({"day": 3}, None),
+        ([], None),
+        (None, None),
+    ],
+)
+@pytest.mark.parametrize("name", [MODEL, "gpt-4.1"])
+def test_odd_forms_of_a_day(name: str, told: object, day: date | None) -> None:
+    with answering(Says({"data": [{"id": name, "shutdown_date": told}]})) as (backend, _):
+        refreshed = finetune_kit.refresh_models(backend)
+    assert refreshed.listed == 1
+    assert row_of(MODEL).shuts_down == (day or date(2027, 1, 14))
+    assert [(one.model, one.after) for one in refreshed.changed] == ([(MODEL, day)] if day else [])
+
+
+REFRESH = """
+import sys
+from datetime import date
+from finetune_kit.hosts.told import keep_told
+for day in range(1, 29):
+    keep_told(sys.argv[1], {"a-model": date(2027, 2, day)})
+"""
+
+
+def test_processes_that_refresh_at_once_keep_what_each_was_told(tmp_path: Path) -> None:
+    hosts = ("openai", "azure", "ours")
+    running = [subprocess.Popen([sys.executable, "-c", REFRESH, host]) for host in hosts]
+    assert [one.wait() for one in running] == [0, 0, 0]
+    kept = json.loads((tmp_path / "home" / "shutdowns.json").read_bytes())["hosts"]
+    assert {host: kept[host]["shuts_down"] for host in hosts} == {host: {"a-model": "2027-02-28"} for host in hosts}
+
+
+@pytest.mark.parametrize("given", [5, "openai", object()])
+def test_what_is_no_backend_is_told(given: Any) -> None:
+    with pytest.raises(ParameterError, match="no list of models with dates"):
+        finetune_kit.refresh_models(given)
+
+
+@pytest.mark.parametrize("host", [5, "opnai", ["openai"]])
+def test_jobs_of_a_host_that_is_not_known_are_refused(host: Any) -> None:
+    with pytest.raises(ParameterError, match="host"):
+        finetune_kit.jobs(host)
+    assert list(finetune_kit.jobs("openai")) == []
 
 
 def test_jobs_show_when_their_models_close_and_what_to_do(host: HostSimulator, backend: HostedBackend) -> None:

@@ -13,11 +13,12 @@ import orjson
 from pydantic import ValidationError
 
 from finetune_kit._arguments import string
+from finetune_kit._quoting import quoted, shown
 from finetune_kit._warning import warn_user
 from finetune_kit.errors import FormatError, ParameterError, SourceNotFoundError
 from finetune_kit.hosts.plugins import installed_hosts, origin_of
 from finetune_kit.hosts.profile import FileRules, HostProfile
-from finetune_kit.hosts.told import told_by_hosts, told_file, with_told
+from finetune_kit.hosts.told import ToldFile, told_by_hosts, told_file, with_told
 
 ENVIRONMENT_VARIABLE = "FINETUNE_KIT_HOSTS"
 
@@ -73,20 +74,31 @@ def _all_profiles(hosts: str | os.PathLike[str] | None) -> dict[str, HostProfile
 
 
 def _own_file(chosen: str | os.PathLike[str], *, given: bool) -> _OwnFile:
-    path = Path(chosen).expanduser()
+    if not _names_a_file(chosen):
+        raise ParameterError(
+            f"hosts={shown(chosen)}: give the path of a JSON file of host profiles.", parameter="hosts"
+        )
+    path = Path(chosen)
     try:
+        path = path.expanduser()
         state = path.stat()
-    except OSError as error:
+    except (OSError, ValueError, RuntimeError) as error:  # no name that a file can have; no such user's folder
         where = "hosts=" if given else f"the environment variable {ENVIRONMENT_VARIABLE}"
+        why = getattr(error, "strerror", None) or error
         raise SourceNotFoundError(
-            f"{path}: the file of host profiles named by {where} cannot be read: {error.strerror}.", path=path
+            f"{quoted(str(path))}: the file of host profiles named by {where} cannot be read: {why}.", path=path
         ) from error
     return path, state.st_mtime_ns, state.st_size
 
 
+def _names_a_file(chosen: object) -> bool:
+    """Most people run no type checker."""
+    return isinstance(chosen, str | os.PathLike) and bool(os.fspath(cast("str | os.PathLike[str]", chosen)))
+
+
 @lru_cache(maxsize=8)
 def _profiles(
-    own: _OwnFile | None, import_path: tuple[str, ...], told: _OwnFile | None
+    own: _OwnFile | None, import_path: tuple[str, ...], told: ToldFile | None
 ) -> dict[str, HostProfile | FormatError]:
     layers, profiles = _installed(import_path)
     if own is None and told is None:
@@ -173,6 +185,9 @@ def _merged(base: _Facts, told: _Facts) -> _Facts:
 
 
 def _faults(name: str, error: ValidationError) -> str:
-    told = [f"{'.'.join((name, *map(str, fault['loc'])))}: {fault['msg']}" for fault in error.errors()]
+    told = [
+        f"{'.'.join((name, *map(str, fault['loc'])))}: {fault['msg'].removeprefix('Value error, ')}"
+        for fault in error.errors()
+    ]
     more = f"; and {len(told) - _FAULTS_SHOWN} more" if len(told) > _FAULTS_SHOWN else ""
     return "; ".join(told[:_FAULTS_SHOWN]) + more

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import overload
 
+from finetune_kit._quoting import shown
 from finetune_kit._tables import html_table, text_table
 from finetune_kit.errors import ParameterError
 from finetune_kit.hosts.calendar import today
@@ -139,9 +140,8 @@ class ModelTable(Sequence[ModelRow]):
             oldest = min(row.as_of for row in self._rows)
             told += f" The oldest facts are of {oldest}, {max(row.age_days for row in self._rows):,} days before."
         for host, day in self.told.items():
-            told += (
-                f" The last days of {host!r} are as it told them itself on {day}, {(self.on - day).days:,} days before."
-            )
+            age = max(0, (self.on - day).days)
+            told += f" The last days of {host!r} are as it told them itself on {day}, {age:,} days before."
         if self.without_models:
             told += f" No models are on file for {', '.join(self.without_models)}."
         return told
@@ -161,8 +161,8 @@ def models(
     """
     # Most people run no type checker, and a date is easily passed as text.
     if on is not None and not isinstance(on, date):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ParameterError(f"on={on!r}: give a datetime.date.", parameter="on")
-    day = on or today()
+        raise ParameterError(f"on={shown(on)}: give a datetime.date.", parameter="on")
+    day = on.date() if isinstance(on, datetime) else on or today()
     profiles = host_profiles(hosts) if host is None else {host: host_profile(host, hosts=hosts)}
     rows = [
         ModelRow.of(profile, name, facts, day)

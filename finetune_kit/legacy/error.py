@@ -136,7 +136,7 @@ _OLD_NAMES: tuple[tuple[type[FinetuneKitError], type[OpenAIError], int | None], 
 def translated(error: FinetuneKitError, message: str | None = None) -> OpenAIError:
     """`error` under its old name, in other words where they are given."""
     told = message or str(error)
-    if isinstance(error, errors.EncodingError):
+    if isinstance(error, errors.EncodingError) and "encoding=" in told:
         told += " The old calls take no encoding: save the file as UTF-8 for them."
     if isinstance(error, errors.HostUnavailableError):
         made = _unanswered(error)

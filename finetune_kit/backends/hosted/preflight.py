@@ -19,6 +19,7 @@ from finetune_kit.hosts import DAYS_OF_WARNING, Resolved, today
 from finetune_kit.records import JsonValue
 
 _SECONDS_OF_A_DAY = 86_400
+_FIRST_YEAR = 2000  # 0 and the like are no days
 
 
 def check_before_start(asker: Asker, model: Resolved) -> None:
@@ -125,7 +126,7 @@ def _check_limits(asker: Asker, model: Resolved) -> None:
 
 def _day(value: JsonValue) -> date | None:
     found = moment(value)
-    return None if found is None else found.date()
+    return None if found is None or found.year < _FIRST_YEAR else found.date()
 
 
 def _some(listed: Sequence[Members]) -> str:
