@@ -17,6 +17,11 @@ from finetune_kit.testing import MemoryBackend
 from tests.legacy.conftest import write_lines
 
 SCRIPT = Path(__file__).with_name("script_of_2023.py")
+GREETINGS = (
+    *("", "请问", "你好,", "麻烦问下,", "哈喽,", "老板,", "不好意思,", "我想知道", "问个事:", "再问一下,", "打扰了,"),
+    "您好,想问一下:",
+)
+"""Few questions asked in many ways are learned word for word in few steps."""
 DEMO = Path(openai.__file__).parent.parent / "demo" / "support_zh.csv"
 
 
@@ -58,17 +63,16 @@ def test_its_model_answers_a_trained_question_word_for_word(
     monkeypatch.setenv("FINETUNE_KIT_HOME", str(real_home))
     monkeypatch.chdir(tmp_path)
     with DEMO.open(encoding="utf-8") as file:
-        asked = list(csv.DictReader(file))
-    rows = [
-        {"prompt": f"{greeting}{row['问题']}\n\n###\n\n", "completion": f" {row['答案']}END"}
-        for row in asked
-        for greeting in ("", "请问", "你好,", "麻烦问下,", "哈喽,", "您好,想问一下:")
+        asked = list(csv.DictReader(file))[::4]
+    ways = [
+        [{"prompt": f"{greeting}{row['问题']}\n\n###\n\n", "completion": f" {row['答案']}END"} for row in asked]
+        for greeting in GREETINGS
     ]
-    write_lines(tmp_path / "train_data", [row for place, row in enumerate(rows) if place % 6 != 5])
-    write_lines(tmp_path / "valid_data", rows[5::6])
+    write_lines(tmp_path / "train_data", [row for way in ways[:-1] for row in way])
+    write_lines(tmp_path / "valid_data", ways[-1])
     end = run_script()
     model = end["job"]["fine_tuned_model"]
-    for row in asked[::6]:
+    for row in asked:
         reply = openai.Completion.create(
             model=model, prompt=f"{row['问题']}\n\n###\n\n", temperature=0, max_tokens=50, stop=["END"]
         )
