@@ -12,7 +12,8 @@ from finetune_kit._quoting import counted
 from finetune_kit._tables import html_table, text_table
 from finetune_kit.backends import Backend, LocalBackend
 from finetune_kit.errors import ParameterError
-from finetune_kit.hosts import DAYS_OF_WARNING, ModelFacts, host_profile, host_profiles, today
+from finetune_kit.hosts import DAYS_OF_WARNING, host_profile, host_profiles, today
+from finetune_kit.hosts.told import told_by_hosts, told_file
 from finetune_kit.job import FineTuneJob
 from finetune_kit.ledger import Intent, IntentState, Ledger
 
@@ -57,7 +58,7 @@ class JobRow:
     @classmethod
     def of(cls, intent: Intent) -> JobRow:
         """A row of the table."""
-        facts = _facts(intent.place.host, intent.model)
+        shuts_down = _last_day(intent)
         return cls(
             host=intent.place.host,
             address=intent.place.address,
@@ -72,8 +73,8 @@ class JobRow:
             status=intent.status,
             seen_at=_moment(intent.seen_at),
             started_at=datetime.fromtimestamp(intent.created_at, UTC),
-            shuts_down=None if facts is None else facts.shuts_down,
-            days_left=None if facts is None else facts.days_left(today()),
+            shuts_down=shuts_down,
+            days_left=None if shuts_down is None else max(0, (shuts_down - today()).days),
             intent=intent.state,
         )
 
@@ -162,10 +163,14 @@ def jobs(host: str | None = None) -> JobTable:
     return JobTable(map(JobRow.of, intents))
 
 
-def _facts(host: str, model: str) -> ModelFacts | None:
-    """What is known of the base of a model there."""
-    profile = host_profiles().get(host)
-    return None if profile is None else profile.facts_of(model)
+def _last_day(intent: Intent) -> date | None:
+    """As the host itself told it of the fine-tuned model, else that of its base."""
+    told = told_by_hosts(told_file()).get(intent.place.host)
+    if told is not None and intent.fine_tuned_model in told.shuts_down:
+        return told.shuts_down[intent.fine_tuned_model]
+    profile = host_profiles().get(intent.place.host)
+    facts = None if profile is None else profile.facts_of(intent.model)
+    return None if facts is None else facts.shuts_down
 
 
 def _moment(seconds: float | None) -> datetime | None:

@@ -188,6 +188,23 @@ def test_odd_forms_of_a_day(name: str, told: object, day: date | None) -> None:
     assert [(one.model, one.after) for one in refreshed.changed] == ([(MODEL, day)] if day else [])
 
 
+def test_azure_tells_until_when_a_model_answers_by_other_words() -> None:
+    end = {"fine_tune": 1_801_612_800, "inference": 1_812_000_000}
+    with answering(Says({"data": [{"id": MODEL, "deprecation": end}]}), host="azure") as (backend, _):
+        refreshed = finetune_kit.refresh_models(backend)
+    assert refreshed.shuts_down == {MODEL: date(2027, 6, 3)}
+    assert host_profile("azure").models[MODEL].shuts_down == date(2027, 6, 3)
+
+
+def test_a_day_of_the_fine_tuned_model_itself_goes_before_its_base(host: HostSimulator) -> None:
+    split = Dataset.from_records([(f"{n}?", "track") for n in range(20)]).split(0.8)
+    with backend_of(host) as backend, pytest.warns(ShutdownWarning):
+        name = split.train(MODEL, backend=backend).wait().model().name
+    with answering(Says({"data": [{"id": name, "shutdown_date": "2026-12-01"}]})) as (other, _):
+        finetune_kit.refresh_models(other)
+    assert (finetune_kit.jobs()[0].shuts_down, finetune_kit.jobs()[0].days_left) == (date(2026, 12, 1), 6)
+
+
 REFRESH = """
 import sys
 from datetime import date

@@ -13,6 +13,10 @@ if TYPE_CHECKING:  # a profile asks for the day
     from finetune_kit.hosts.profile import HostProfile
 
 DAYS_OF_WARNING = 90
+_CHOOSE = (
+    "Choose another one: finetune_kit.models() lists those of all hosts. backend=LocalBackend() trains on this "
+    "machine, and job.migrate(to=...) what was trained here before."
+)
 
 
 def today() -> date:
@@ -33,14 +37,14 @@ def check_dates(profile: HostProfile, model: str, *, on: date | None = None) -> 
     told = f"({facts.source}, as of {facts.as_of})"
     if facts.state(day) == "closed":
         raise ModelClosedError(
-            f"{model} on {profile.name!r} was shut down on {facts.shuts_down}, and all that was trained from it. "
-            f"Choose another one: finetune_kit.models() lists them {told}.",
+            f"{model} on {profile.name!r} was shut down on {facts.shuts_down}, and all that was trained from it "
+            f"{told}. {_CHOOSE}",
             model=model,
         )
     if facts.state(day) == "inference only":
         raise ModelClosedError(
             f"{model} on {profile.name!r} takes no new training since {facts.training_ends}; models trained before "
-            f"still answer. Choose another one: finetune_kit.models() lists them {told}.",
+            f"still answer {told}. {_CHOOSE}",
             model=model,
         )
     trains_until, answers_until = facts.training_ends, facts.shuts_down

@@ -43,7 +43,7 @@ def _or(value: float | None, default: float) -> float:
 
 
 def model_name(backend: Backend, model: object, engine: object) -> str:
-    """The model of a call; one that stands in for another is told to the log."""
+    """The model of a call; where another one stands in for it, that one, and the log says so."""
     given = engine if model is None else model
     if given is None:
         raise InvalidRequestError("Pass model=, the name of a model, such as a job's fine_tuned_model.", param="model")
@@ -54,7 +54,7 @@ def model_name(backend: Backend, model: object, engine: object) -> str:
         return name  # one that cannot be trained may answer all the same
     if resolved.note:
         note(resolved.note)
-    return name
+    return resolved.model
 
 
 def many(n: object) -> int:

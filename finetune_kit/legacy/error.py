@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 
 from finetune_kit import errors
+from finetune_kit._quoting import quoted
 from finetune_kit.errors import FinetuneKitError
 
 
@@ -133,9 +135,17 @@ _OLD_NAMES: tuple[tuple[type[FinetuneKitError], type[OpenAIError], int | None], 
 """The first that fits counts."""
 
 
+_TUNED_THEN = re.compile(r"(?:ada|babbage|curie|davinci):ft-.+")
+
+
 def translated(error: FinetuneKitError, message: str | None = None) -> OpenAIError:
     """`error` under its old name, in other words where they are given."""
     told = message or str(error)
+    if isinstance(error, errors.UnknownModelError) and error.model is not None and _TUNED_THEN.fullmatch(error.model):
+        told = (
+            f"{quoted(error.model)} was fine-tuned by the API that ended on 2024-01-04, and is nowhere any more. Train "
+            "its data anew: FineTune.create(training_file=...)."
+        )
     if isinstance(error, errors.EncodingError) and "encoding=" in told:
         told += " The old calls take no encoding: save the file as UTF-8 for them."
     if isinstance(error, errors.HostUnavailableError):

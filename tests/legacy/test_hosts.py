@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from finetune_kit import ModelClient
 from finetune_kit._clock import using
 from finetune_kit.backends import HostedBackend
 from finetune_kit.errors import ShutdownWarning
+from finetune_kit.legacy import settings
 from finetune_kit.testing import HostSimulator
 from tests.hosts_of import november
 from tests.legacy.test_old_script import SCRIPT, run_script
@@ -61,6 +63,31 @@ def test_on_a_host_that_takes_conversations_alone(monkeypatch: pytest.MonkeyPatc
         assert (asked["content"], answered["content"]) == ("炒蛋多少钱?", "炒蛋今天20元")
         with HostedBackend(api_key=KEY, base_url=host.base_url) as backend:
             assert ModelClient(end["job"]["fine_tuned_model"], backend).complete("炒蛋多少钱?") == "炒蛋今天20元"
+
+
+@pytest.mark.parametrize("name", ["davinci", "curie", "gpt-4.1-mini"])
+def test_a_base_model_of_then_is_called_by_the_one_that_stands_in_for_it(
+    name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with HostSimulator(key=KEY) as host:
+        monkeypatch.setattr(openai, "api_base", host.base_url)
+        monkeypatch.setattr(openai, "api_key", KEY)
+        reply = openai.Completion.create(model=name, prompt="Hi", max_tokens=2)
+    assert (reply.model, reply.choices[0].finish_reason) == ("gpt-4.1-mini-2025-04-14", "length")
+    assert f"'{name}'" in caplog.text
+    settings.forget()
+
+
+@pytest.mark.usefixtures("prepared")
+def test_after_its_last_day_a_script_is_told_where_to_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("finetune_kit.hosts.calendar.today", lambda: date(2027, 1, 14))
+    with HostSimulator(key=KEY) as host:
+        monkeypatch.setattr(openai, "api_base", host.base_url)
+        monkeypatch.setattr(openai, "api_key", KEY)
+        with pytest.raises(openai.error.InvalidRequestError, match=r"was shut down on 2027-01-14.*LocalBackend\(\)"):
+            openai.FineTune.create(training_file="train_data", model="davinci")
+        assert host.files == []
+    settings.forget()
 
 
 @pytest.mark.usefixtures("prepared")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,19 @@ def test_a_completion_that_cannot_be_carried(arguments: dict[str, Any], says: st
     asked: dict[str, Any] = {"model": "davinci", "prompt": "a", **arguments}
     with pytest.raises(openai.error.InvalidRequestError, match=says):
         openai.Completion.create(**asked)
+
+
+@pytest.mark.parametrize("name", ["curie:ft-acme-2023-05-05-12-00-00", "davinci:ft-personal:bot-2023-01-01"])
+def test_a_model_that_was_fine_tuned_then_is_gone_for_good(name: str) -> None:
+    calls: list[Callable[[], object]] = [
+        lambda: openai.Completion.create(model=name, prompt="a"),
+        lambda: openai.FineTune.create(training_file="train_data", model=name),
+        lambda: openai.Model.retrieve(name),
+    ]
+    for call in calls:
+        with pytest.raises(openai.error.InvalidRequestError, match=r"2024-01-04.*Train its data anew") as caught:
+            call()
+        assert caught.value.http_status == 404
 
 
 def test_tools_cannot_be_carried() -> None:

@@ -46,10 +46,17 @@ def check_before_start(asker: Asker, model: Resolved) -> None:
 
 
 def shutdown_dates(asker: Asker) -> dict[str, date | None]:
-    """The host's own word for when its models stop to answer, for those that it lists; nothing where it lists none."""
+    """The host's own word for when its models stop to answer, for those that it lists; nothing where it lists none.
+
+    OpenAI tells `shutdown_date`, Azure `deprecation` with a moment for `inference`.
+    """
     listed = _listed(asker) or []
-    named = ((text(one.get("id")), one) for one in listed if "shutdown_date" in one)
-    return {name: _day(one.get("shutdown_date")) for name, one in named if name is not None}
+    named = ((text(one.get("id")), one) for one in listed if "shutdown_date" in one or "deprecation" in one)
+    return {name: _last_day(one) for name, one in named if name is not None}
+
+
+def _last_day(listed: Members) -> date | None:
+    return _day(listed.get("shutdown_date")) or _day(members(listed.get("deprecation")).get("inference"))
 
 
 def _listed(asker: Asker) -> list[Members] | None:
