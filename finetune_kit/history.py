@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import overload
@@ -13,7 +13,7 @@ from finetune_kit._tables import html_table, text_table
 from finetune_kit.backends import Backend, LocalBackend
 from finetune_kit.errors import ParameterError
 from finetune_kit.hosts import DAYS_OF_WARNING, host_profile, host_profiles, today
-from finetune_kit.hosts.told import told_by_hosts, told_file
+from finetune_kit.hosts.told import Told, told_by_hosts, told_file
 from finetune_kit.job import FineTuneJob
 from finetune_kit.ledger import Intent, IntentState, Ledger
 
@@ -56,9 +56,9 @@ class JobRow:
     """`asked` is one whose outcome is not known: the next `train` of the same looks for its job."""
 
     @classmethod
-    def of(cls, intent: Intent) -> JobRow:
-        """A row of the table."""
-        shuts_down = _last_day(intent)
+    def of(cls, intent: Intent, told: Mapping[str, Told]) -> JobRow:
+        """A row of the table, with the last days that hosts have told."""
+        shuts_down = _last_day(intent, told.get(intent.place.host))
         return cls(
             host=intent.place.host,
             address=intent.place.address,
@@ -160,12 +160,12 @@ def jobs(host: str | None = None) -> JobTable:
     intents = Ledger().intents.all(None if host is None else string("host", host))
     if not intents and host is not None:
         host_profile(host)  # raises where there is no such host
-    return JobTable(map(JobRow.of, intents))
+    told = told_by_hosts(told_file())
+    return JobTable(JobRow.of(intent, told) for intent in intents)
 
 
-def _last_day(intent: Intent) -> date | None:
+def _last_day(intent: Intent, told: Told | None) -> date | None:
     """As the host itself told it of the fine-tuned model, else that of its base."""
-    told = told_by_hosts(told_file()).get(intent.place.host)
     if told is not None and intent.fine_tuned_model in told.shuts_down:
         return told.shuts_down[intent.fine_tuned_model]
     profile = host_profiles().get(intent.place.host)
