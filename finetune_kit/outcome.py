@@ -22,7 +22,7 @@ def results_of(backend: Backend, state: JobState) -> Results:
     for file_id in state.result_files:
         try:
             read = QUESTIONS.call(partial(content, backend, state, file_id))
-            found = Results.parse(read, columns=dict[str, tuple[str, ...]](backend.profile.result_columns.items()))
+            found = Results.parse(read, columns=backend.profile.result_columns)
         except FormatError as error:
             trouble = trouble or error
             continue

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field
 
 LONGEST_NAME = 512
+_MEASURES = ("step", "train_loss", "train_accuracy", "valid_loss", "valid_accuracy", "train_reward", "valid_reward")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -62,6 +63,12 @@ def _names_a_base(pattern: str) -> str:
     return pattern
 
 
+def _measure(name: str) -> str:
+    if name not in _MEASURES:
+        raise ValueError(f"one of {', '.join(map(repr, _MEASURES))} is wanted")
+    return name
+
+
 Dollars: TypeAlias = Annotated[float, BeforeValidator(_number), Field(ge=0, allow_inf_nan=False)]
 Multiplier: TypeAlias = Annotated[float, BeforeValidator(_number), Field(gt=0, allow_inf_nan=False)]
 Share: TypeAlias = Annotated[float, BeforeValidator(_number), Field(ge=0, lt=1)]
@@ -88,6 +95,4 @@ JobWord: TypeAlias = Literal[
     "cancelled",
 ]
 FileWord: TypeAlias = Literal["uploaded", "processed", "error", "deleted"]
-Measure: TypeAlias = Literal[
-    "step", "train_loss", "train_accuracy", "valid_loss", "valid_accuracy", "train_reward", "valid_reward"
-]
+Measure: TypeAlias = Annotated[str, AfterValidator(_measure)]
