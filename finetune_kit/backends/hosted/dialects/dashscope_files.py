@@ -5,7 +5,6 @@ Its documentation has the upload, the list and the deletion; that a training fil
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from finetune_kit.backends.hosted.dialects.dashscope_jobs import DashScopeJobs
@@ -22,16 +21,9 @@ class DashScopeFiles(Files):
         """Its list can be asked for other purposes, not for this one."""
         return {}
 
-    def content(self, file_id: str) -> bytes:
-        """A stored file's bytes, or what a job measured."""
+    def made(self, file_id: str) -> bytes | None:
+        """What a job measured, where the file is that."""
         job_id = job_of(file_id)
         if job_id is None:
-            return Files.content(self, file_id)
+            return None
         return result_file(DashScopeJobs(self.asker).measured(job_id), file_id, self.asker.host.profile)
-
-    def pieces(self, file_id: str) -> Iterator[bytes]:
-        """The same piece by piece."""
-        if job_of(file_id) is None:
-            yield from Files.pieces(self, file_id)
-        else:
-            yield self.content(file_id)

@@ -82,19 +82,12 @@ class TogetherFiles(Files):
         )
         return self.arrived(self.asker.object(done), done)
 
-    def content(self, file_id: str) -> bytes:
-        """A stored file's bytes, or what a job measured."""
+    def made(self, file_id: str) -> bytes | None:
+        """What a job measured, where the file is that."""
         job_id = job_of(file_id)
         if job_id is None:
-            return Files.content(self, file_id)
+            return None
         return result_file(TogetherJobs(self.asker).measured(job_id), file_id, self.asker.host.profile)
-
-    def pieces(self, file_id: str) -> Iterator[bytes]:
-        """The same piece by piece."""
-        if job_of(file_id) is None:
-            yield from Files.pieces(self, file_id)
-        else:
-            yield self.content(file_id)
 
     def _is_fit(self, address: str) -> bool:
         """Whether the bytes are as safe on their way there as on their way to the host."""
