@@ -37,7 +37,10 @@ def rendered_lines(
         lines = rows.content_lines()
         if weights != "assistant" and any(map(_has_weights, rows.content_lines())):
             lines = (_weighted(line, every=weights == "every") for line in lines)
-        return lines if row_keys is None else (_with_keys(line, {"messages", _FUNCTIONS, *row_keys}) for line in lines)
+        if row_keys is None:
+            return lines
+        keys = {"messages", _FUNCTIONS, *row_keys}
+        return (_with_keys(line, keys) for line in lines)
     if rows.kind == "preference" and preferences == "chosen":
         return map(_chosen, rows.content_lines())
     if rows.kind != "completion":

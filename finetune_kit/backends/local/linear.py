@@ -24,7 +24,7 @@ class Linear:
 
     @classmethod
     def of(cls, weight: torch.Tensor, bias: torch.Tensor | None = None) -> Linear:
-        """From a weight of shape (outputs, inputs); bfloat16 on a processor is packed, which halves a decoding step."""
+        """From a weight of shape (outputs, inputs); bfloat16 on a processor is packed where it can be."""
         import torch
 
         weight = weight.detach()

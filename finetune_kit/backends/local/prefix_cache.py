@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, TypeAlias
 
+from finetune_kit.backends.local.prefixes import common
+
 if TYPE_CHECKING:
     import torch
 
@@ -21,18 +23,6 @@ SHORTEST = 16
 PREFIX_BYTES = 256 << 20
 """Of all kept beginnings of one base model; the embedded one takes 23 KB for a token."""
 _RECENT_PROMPTS = 64
-
-
-def common(one: Tokens, other: Tokens) -> int:
-    """How many tokens two prompts begin with in common."""
-    low, high = 0, min(len(one), len(other))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if one[low:middle] == other[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
 
 
 @dataclass(slots=True)

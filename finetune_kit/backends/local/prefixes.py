@@ -19,10 +19,12 @@ def shared(sequences: Sequence[tuple[int, ...]]) -> list[tuple[int, list[int]]]:
     one token of each member stays its own.
     """
     order = sorted(range(len(sequences)), key=lambda index: sequences[index])
-    common = [_common(sequences[one], sequences[two]) for one, two in pairwise(order)]
+    between: list[int] = []
+    for one, two in pairwise(sequences[index] for index in order):
+        between.append(max(0, min(common(one, two), len(one) - 1, len(two) - 1)))
     groups: list[tuple[int, list[int]]] = []
     alone: list[int] = []
-    for length, start, stop in _best(common, len(order)):
+    for length, start, stop in _best(between, len(order)):
         if length:
             groups.append((length, sorted(order[start:stop])))
         else:
@@ -30,13 +32,12 @@ def shared(sequences: Sequence[tuple[int, ...]]) -> list[tuple[int, list[int]]]:
     return [*([(0, sorted(alone))] if alone else []), *groups]
 
 
-def _common(one: tuple[int, ...], two: tuple[int, ...]) -> int:
-    """How many tokens both begin with, less than the shorter one has."""
-    most = min(len(one), len(two)) - 1
-    if one[:most] == two[:most]:
-        return max(most, 0)
-    low, high = 0, most  # the slices of `low` tokens are equal, those of `high` are not
-    while high - low > 1:
+def common(one: Sequence[int], two: Sequence[int]) -> int:
+    """How many tokens both begin with."""
+    low, high = 0, min(len(one), len(two))
+    if one[:high] == two[:high]:
+        return high
+    while high - low > 1:  # the slices of `low` tokens are equal, those of `high` are not
         middle = (low + high) // 2
         low, high = (middle, high) if one[:middle] == two[:middle] else (low, middle)
     return low

@@ -70,6 +70,7 @@ def _shares(
 ) -> list[list[list[float]]]:
     """By levels, in rows of their own beside those that are being written."""
     batch = SlotBatch(decoder, prefixes)
-    begun = [(*prompt, *tree.common()) for prompt in prompts]
+    common = tree.common()
+    begun = [(*prompt, *common) for prompt in prompts]
     rows = [Prompt(tokens, len(tokens) + len(tree.tokens), adapter) for tokens in begun]
     return shares_by_levels(batch, rows, tree)
