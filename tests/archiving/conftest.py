@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from finetune_kit import HostedBackend
 from finetune_kit._clock import FastClock, using
+from finetune_kit.testing import HostSimulator
+from tests.archiving.places import backend_of
 
 AUTUMN = datetime(2026, 11, 25, tzinfo=UTC).timestamp()
 
@@ -24,3 +27,15 @@ def fast() -> Iterator[FastClock]:
     clock = FastClock(float("inf"), start=AUTUMN)
     with using(clock):
         yield clock
+
+
+@pytest.fixture
+def host() -> Iterator[HostSimulator]:
+    with HostSimulator() as host:
+        yield host
+
+
+@pytest.fixture
+def backend(host: HostSimulator) -> Iterator[HostedBackend]:
+    with backend_of(host) as backend:
+        yield backend

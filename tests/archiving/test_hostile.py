@@ -19,7 +19,7 @@ from finetune_kit.archiving import Answers, Archive, verify
 from finetune_kit.archiving.folder import put, tidied
 from finetune_kit.errors import FormatError, HostReplyError, ParameterError, StorageError
 from finetune_kit.testing import Fault, HostSimulator, MemoryBackend
-from tests.archiving.places import backend_of, chat_rows, ended, lines, started
+from tests.archiving.places import chat_rows, ended, lines, started
 
 TRAINING, VALIDATION = lines(chat_rows(range(20))), lines(chat_rows(range(20, 28)))
 TWO = """
@@ -31,18 +31,6 @@ assert FineTuneJob.attach(job_id, HostedBackend(api_key=key, base_url=address)).
 """
 
 SIZED = TWO + 'print(open("/proc/self/status").read().split("VmHWM:")[1].split()[0])'
-
-
-@pytest.fixture
-def host() -> Iterator[HostSimulator]:
-    with HostSimulator() as host:
-        yield host
-
-
-@pytest.fixture
-def backend(host: HostSimulator) -> Iterator[HostedBackend]:
-    with backend_of(host) as backend:
-        yield backend
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +17,6 @@ from finetune_kit.errors import FormatError, HostUnavailableError, ParameterErro
 from finetune_kit.testing import Fault, HostSimulator, MemoryBackend
 from finetune_kit.testing.simulator.flavour import flavour_of
 from tests.archiving.places import (
-    backend_of,
     chat_rows,
     client_of,
     completion_rows,
@@ -29,18 +28,6 @@ from tests.archiving.places import (
 )
 
 TRAINING, VALIDATION = lines(chat_rows(range(20))), lines(chat_rows(range(20, 28)))
-
-
-@pytest.fixture
-def host() -> Iterator[HostSimulator]:
-    with HostSimulator() as host:
-        yield host
-
-
-@pytest.fixture
-def backend(host: HostSimulator) -> Iterator[HostedBackend]:
-    with backend_of(host) as backend:
-        yield backend
 
 
 def reasons(archive: Archive) -> dict[str, str]:

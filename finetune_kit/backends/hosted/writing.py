@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from finetune_kit.backends.hosted.objects.generation import end_of
@@ -51,16 +50,6 @@ class Writing:
 def whole(answer: Generation) -> list[str]:
     """The pieces of an answer that came at once."""
     return [*([answer.text] if answer.text else []), *_calling(answer.tool_calls)]
-
-
-def until_stop(pieces: Iterable[str], stops: tuple[str, ...]) -> Iterator[str]:
-    """The pieces up to the first stop sequence."""
-    writing = Writing(stops)
-    for piece in pieces:
-        yield from writing.add(piece)
-        if writing.ended:
-            return
-    yield from writing.rest()
 
 
 def _calling(calls: tuple[ToolCall, ...]) -> list[str]:

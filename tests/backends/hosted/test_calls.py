@@ -13,7 +13,7 @@ from finetune_kit import errors
 from finetune_kit.backends import AnswersAsync, Sampling, Streams
 from finetune_kit.backends.hosted.objects.generation import cut as cut_at_stop
 from finetune_kit.backends.hosted.ranking import ranked
-from finetune_kit.backends.hosted.writing import until_stop
+from finetune_kit.backends.hosted.writing import Writing
 from finetune_kit.records import JsonValue
 from tests.backends.hosted.scripted_host import Asked, Says, answering, error
 
@@ -212,7 +212,13 @@ def test_an_error_in_a_stream_is_ours() -> None:
 
 @given(st.lists(st.text("ab|", max_size=4)), st.lists(st.text("ab|", min_size=1, max_size=3), max_size=3))
 def test_a_stream_ends_where_the_whole_text_would(pieces: list[str], stops: list[str]) -> None:
-    streamed = list(until_stop(pieces, tuple(stops)))
+    writing = Writing(tuple(stops))
+    streamed: list[str] = []
+    for piece in pieces:
+        streamed += writing.add(piece)
+        if writing.ended:
+            break
+    streamed += writing.rest()
     assert "".join(streamed) == cut_at_stop("".join(pieces), tuple(stops))
     assert all(streamed)
 

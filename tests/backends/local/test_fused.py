@@ -50,15 +50,19 @@ def gradients(made: Any) -> dict[str, torch.Tensor]:
     return {name: weight.grad for name, weight in trained(made).items()}
 
 
+def assert_same_gradients(plain: Any, fused: Any) -> None:
+    expected = gradients(plain)
+    for name, gradient in gradients(fused).items():
+        torch.testing.assert_close(gradient, expected[name], rtol=1e-4, atol=1e-7, msg=name)
+
+
 @pytest.mark.parametrize(
     "more", [{}, {"lora_dropout": 0.3}, {"use_dora": True}, {"lora_bias": True}, {"use_rslora": True}], ids=str
 )
 def test_gradients_are_those_of_the_plain_modules(more: dict[str, Any]) -> None:
     plain, fused = model(**more), model(**more)
     fuse(fused)
-    expected = gradients(plain)
-    for name, gradient in gradients(fused).items():
-        torch.testing.assert_close(gradient, expected[name], rtol=1e-4, atol=1e-7, msg=name)
+    assert_same_gradients(plain, fused)
 
 
 def test_weights_that_are_all_trained_go_through_the_plain_modules() -> None:
@@ -66,9 +70,7 @@ def test_weights_that_are_all_trained_go_through_the_plain_modules() -> None:
     fuse(fused)
     for made in (plain, fused):
         made.requires_grad_(True)
-    expected = gradients(plain)
-    for name, gradient in gradients(fused).items():
-        torch.testing.assert_close(gradient, expected[name], rtol=1e-4, atol=1e-7, msg=name)
+    assert_same_gradients(plain, fused)
 
 
 def test_an_adapter_that_is_switched_off_or_merged_is_heeded() -> None:
