@@ -10,12 +10,10 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from finetune_kit._home import make_folder, writing
+from finetune_kit._home import LEAST_FREE_BYTES, make_folder, writing
 from finetune_kit.errors import StorageError
 
 _BUSY_TIMEOUT_SECONDS = 30.0
-_LEAST_FREE_BYTES = 1_000_000
-"""With less, SQLite's I/O errors mean that its files cannot grow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +97,7 @@ class Database:
 
     def _fault(self, error: sqlite3.Error) -> StorageError:
         reason = str(error)
-        if "full" in reason or ("I/O" in reason and shutil.disk_usage(self._path.parent).free < _LEAST_FREE_BYTES):
+        if "full" in reason or ("I/O" in reason and shutil.disk_usage(self._path.parent).free < LEAST_FREE_BYTES):
             return StorageError(f"no space is left on the disk that holds {self._path}. Free some, then try again.")
         if "locked" in reason:
             return StorageError(

@@ -14,6 +14,8 @@ from finetune_kit.errors import FinetuneKitError, StorageError
 
 ENVIRONMENT_VARIABLE = "FINETUNE_KIT_HOME"
 PRIVATE_FOLDER = 0o700  # training data and the names of jobs lie here
+LEAST_FREE_BYTES = 1_000_000
+"""With less on a disk, errors of writing mean that files cannot grow."""
 
 
 def home_folder(path: str | os.PathLike[str] | None = None) -> Path:

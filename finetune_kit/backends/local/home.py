@@ -11,6 +11,9 @@ from pathlib import Path
 
 from finetune_kit._home import home_folder, make_folder, writing
 
+DISK_FULL_STATUS = 74
+"""How a worker process ends that could not even write down what it died of; as in the C library's sysexits.h."""
+
 
 @dataclass(frozen=True, slots=True)
 class Home:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from finetune_kit.backends.local.device import quiet_threads
-from finetune_kit.backends.local.home import Home
+from finetune_kit.backends.local.home import DISK_FULL_STATUS, Home
 from finetune_kit.backends.local.store import Store
 from finetune_kit.errors import EngineError
 
@@ -82,10 +82,14 @@ def _spawn(home: Home) -> None:
 
 
 def _reap(home: Home) -> bool:
-    """Forget workers that have ended; return whether one of this home ended in an error of its own, not by a signal."""
+    """Forget workers that have ended; return whether one of this home ended in an error of its own.
+
+    Not by a signal, nor for want of space: whoever starts the next one is told of that by the database.
+    """
     ended = [(root, worker) for root, worker in _children if worker.poll() is not None]
     _children[:] = [child for child in _children if child not in ended]
-    return any(root == home.root and worker.returncode > 0 for root, worker in ended)
+    statuses = [worker.returncode for root, worker in ended if root == home.root]
+    return any(status > 0 and status != DISK_FULL_STATUS for status in statuses)
 
 
 def _last_words(home: Home) -> str:

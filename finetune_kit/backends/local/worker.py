@@ -5,15 +5,18 @@ Started as `python -m finetune_kit.backends.local.worker HOME` by whoever makes 
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 import traceback
 from pathlib import Path
 
-from finetune_kit.backends.local.home import Home
+from finetune_kit._home import LEAST_FREE_BYTES
+from finetune_kit.backends.local.home import DISK_FULL_STATUS, Home
 from finetune_kit.backends.local.run import run_job
 from finetune_kit.backends.local.store import LIVE, Store
 from finetune_kit.backends.protocol import JobFault
-from finetune_kit.errors import FinetuneKitError
+from finetune_kit.errors import FinetuneKitError, StorageError
 
 MOST_ATTEMPTS = 3
 """A job whose workers die so often at the same step is given up."""
@@ -54,4 +57,9 @@ def _code(error: FinetuneKitError) -> str:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    try:
+        main(sys.argv[1])
+    except (OSError, StorageError):
+        if shutil.disk_usage(sys.argv[1]).free >= LEAST_FREE_BYTES:
+            raise
+        os._exit(DISK_FULL_STATUS)  # not even a word fits into the log, and an end in order would try to write some
