@@ -113,11 +113,18 @@ def checked_batch(profile: HostProfile, settings: Hyperparameters, *, rows: int,
     )
 
 
-def checked_loss_weight(profile: HostProfile, weight: float | None, *, conversations: bool) -> float | None:
+def checked_loss_weight(
+    profile: HostProfile, weight: float | None, *, conversations: bool, pairs: bool = False
+) -> float | None:
     """What is to be sent of the loss weight of prompts: nothing where the host does by itself what is asked for."""
+    name = "" if weight is None else f"prompt_loss_weight={weight:g}"
+    if pairs and weight:
+        raise ParameterError(
+            f"{name}: of preference pairs the answers alone count, which is prompt_loss_weight=0. Leave it out.",
+            parameter="prompt_loss_weight",
+        )
     if weight is None or profile.prompt_loss_weight:
         return weight
-    name = f"prompt_loss_weight={weight:g}"
     if not conversations:
         raise ParameterError(
             f"{name}: {profile.name!r} has no such setting, and how it weighs prompts is not known (as of "

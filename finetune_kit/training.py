@@ -86,7 +86,12 @@ def train(sides: Sides, wanted: Wanted, *, backend: Backend | None) -> tuple[Job
     if closes is not None:
         warn_user(ShutdownWarning(closes, model=base))
     form = Form.of(sides, place, resolved)
-    sent_weight = checked_loss_weight(profile, settings.prompt_loss_weight, conversations=form.kind != "completion")
+    sent_weight = checked_loss_weight(
+        profile,
+        settings.prompt_loss_weight,
+        conversations=form.kind != "completion",
+        pairs=form.kind == "preference",
+    )
     checks = (*essential_rules(profile), *rules, *form.rules(), *_length_rules(sides, place, base, form.template))
     report, leaks = sides.inspect(checks)
     report.raise_if_errors()

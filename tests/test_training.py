@@ -167,13 +167,12 @@ def test_preference_pairs_are_trained_on_by_dpo(beta: float | None) -> None:
         ("openai", MINI, PREFERENCES, {}, r'Pass method="dpo" where .* data\.to_chat\(\)'),
         ("openai", MINI, CHATS, {"method": "reinforcement"}, "needs a grader that scores each answer"),
         (
-            "local",
-            "davinci",
+            "nebius",
+            "any/8b",
             PREFERENCES,
             {"method": "dpo"},
-            r"'local' offers 'supervised' alone .*\(data\.to_chat\(\)\)",
+            r"'nebius' offers 'supervised' alone .*\(data\.to_chat\(\)\)",
         ),
-        ("nebius", "any/8b", PREFERENCES, {"method": "dpo"}, "'nebius' offers 'supervised' alone"),
         ("bedrock", "any/8b", CHATS, {}, "method='supervised': 'bedrock' offers 'reinforcement' alone"),
         (
             *("openai", "gpt-4o-mini", PREFERENCES, {"method": "dpo"}),
@@ -185,6 +184,11 @@ def test_preference_pairs_are_trained_on_by_dpo(beta: float | None) -> None:
 def test_a_method_fits_host_model_and_data(host: str, model: str, split: Split, settings: Any, message: str) -> None:
     parameter = "beta" if "beta" in settings else "method"
     refused(LikeHost(host), message, parameter, split, model=model, **settings)
+
+
+def test_questions_of_preference_pairs_have_no_loss_weight() -> None:
+    message = "prompt_loss_weight=0.5: of preference pairs the answers alone count"
+    refused(LikeHost("local"), message, "prompt_loss_weight", PREFERENCES, method="dpo", prompt_loss_weight=0.5)
 
 
 def test_conversations_are_not_for_a_model_that_only_completes() -> None:

@@ -56,6 +56,9 @@ def _measured(folder: Path, count: int, tokens: int) -> str:
 
         def epoch_ended(self, step: Step, validation: Measurement | None) -> None: ...
 
+        def wished(self) -> str:
+            return ""
+
         def should_save(self, seconds: float) -> bool:
             return False
 

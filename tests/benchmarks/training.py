@@ -142,6 +142,9 @@ def _ours(home: Path, data: Path, count: int, prompt: str) -> str:
 
         def epoch_ended(self, step: Step, validation: Measurement | None) -> None: ...
 
+        def wished(self) -> str:
+            return ""
+
         def should_save(self, seconds: float) -> bool:
             return False
 

@@ -12,6 +12,7 @@ import pytest
 import finetune_kit
 from finetune_kit import Dataset, FineTuneJob, HostedBackend, LocalBackend, PromptTemplate
 from finetune_kit.errors import FormatError, JobFailedError, JobNotFinishedError, ParameterError
+from finetune_kit.hosts import HostProfile
 from finetune_kit.testing import Fault, HostSimulator, MemoryBackend
 from finetune_kit.testing.simulator.host import UNNAMED_BASE
 from tests.archiving.places import (
@@ -124,7 +125,15 @@ def test_preference_pairs_are_refused_where_they_cannot_be_trained_on(
     content = lines(preference_rows(range(20)))
     job_id = ended(old_host, started(old_host, content, method={"type": "dpo"}))
     with pytest.raises(ParameterError, match="method='dpo': 'local' offers 'supervised' alone"):
-        FineTuneJob.attach(job_id, old).migrate(to=LocalBackend())
+        FineTuneJob.attach(job_id, old).migrate(to=SupervisedOnly())
+
+
+class SupervisedOnly(LocalBackend):
+    """As most hosts are."""
+
+    @property
+    def profile(self) -> HostProfile:
+        return super().profile.model_copy(update={"methods": ("supervised",)})
 
 
 def test_a_second_call_finds_the_job_of_the_first_after_its_end_too(

@@ -184,7 +184,7 @@ def test_after_an_outage_the_rest_is_fetched_and_nothing_else(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["completion", "chat"])
+@pytest.mark.parametrize("kind", ["completion", "chat", "preference"])
 def test_the_engine_of_this_machine_takes_over(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     rows, more = KINDS[kind]
@@ -205,7 +205,8 @@ def test_the_engine_of_this_machine_takes_over(kind: str, tmp_path: Path, monkey
         )
     card = migration.job.card
     assert card.kind == kind
-    assert (card.template is None) == (kind == "chat")
+    assert (card.template is None) == (kind != "completion")
+    assert card.method == ("dpo" if kind == "preference" else "supervised")
 
 
 def test_nothing_is_trained_of_what_is_not_there(tmp_path: Path) -> None:

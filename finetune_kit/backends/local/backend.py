@@ -173,6 +173,7 @@ class LocalBackend:
             hyperparameters=spec.hyperparameters,
             suffix=spec.suffix,
             seed=spec.seed,
+            method=spec.method,
             device=self._device,
             card=spec.card,
         )

@@ -44,9 +44,23 @@ class Encoder:
         """Messages by the model's chat template; with `ask`, up to where the assistant's turn begins."""
         return self._laid_out(messages, ask=ask, apart=self._spells_a_marker(messages))
 
+    def rows(self, row: Mapping[str, Any]) -> tuple[Encoded, ...]:
+        """One row of a training file: a preference pair as two examples, the preferred answer first."""
+        if "preferred_output" not in row:
+            return (self.row(row),)
+        asked = row["input"]
+        sides = ("preferred_output", "non_preferred_output")
+        conversations = ({**asked, "messages": [*asked["messages"], *row[side]]} for side in sides)
+        preferred, other = (self._fitting(self._chat(one, last_only=True)) for one in conversations)
+        if preferred.tokens == other.tokens:
+            raise EngineError("both of its answers are the same in the base model's tokens. Give two that differ.")
+        return preferred, other
+
     def row(self, row: Mapping[str, Any]) -> Encoded:
-        """One row of a training file; `EngineError` says what about it cannot be trained on."""
-        encoded = self._completion(row) if "prompt" in row else self._chat(row)
+        """One row that is a single example; `EngineError` says what about it cannot be trained on."""
+        return self._fitting(self._completion(row) if "prompt" in row else self._chat(row))
+
+    def _fitting(self, encoded: Encoded) -> Encoded:
         if len(encoded.tokens) > self.max_tokens:
             raise EngineError(
                 f"it has {len(encoded.tokens):,} tokens, and the limit is {self.max_tokens:,} for each single example. "
@@ -59,7 +73,8 @@ class Encoder:
         of_prompt = [0.0, *[self.prompt_loss_weight] * (len(prompt) - 1)]
         return Encoded((*prompt, *completion), (*of_prompt, *[1.0] * len(completion)))
 
-    def _chat(self, row: Mapping[str, Any]) -> Encoded:
+    def _chat(self, row: Mapping[str, Any], *, last_only: bool = False) -> Encoded:
+        """With `last_only`, the last answer alone counts, and nothing before it in the slightest."""
         _refuse_unsupported(row, "it")
         messages = [_with_text(message, index) for index, message in enumerate(row["messages"])]
         apart = self._spells_a_marker(messages)
@@ -70,8 +85,9 @@ class Encoder:
             if message["role"] == "assistant":
                 asked = self._laid_out(messages[:index], ask=True, apart=apart)
                 answered = self._laid_out(messages[: index + 1], ask=False, apart=apart)
-                _append(tokens, weights, asked, self.prompt_loss_weight)
-                _append(tokens, weights, answered, _weight(message, index))
+                is_last = index == len(messages) - 1
+                _append(tokens, weights, asked, 0.0 if last_only else self.prompt_loss_weight)
+                _append(tokens, weights, answered, 0.0 if last_only and not is_last else _weight(message, index))
         if 1.0 not in (_weight(message, index) for index, message in enumerate(messages) if _is_answer(message)):
             raise EngineError("nothing in it is trained on. Give it an assistant message whose weight is not 0.")
         weights[0] = 0.0

@@ -10,7 +10,7 @@ from finetune_kit.backends.local.fused import cross_entropy
 from finetune_kit.backends.local.models import Loaded
 from finetune_kit.backends.local.packing import Encoded, PackedRow, pack
 
-_LOGIT_ROWS = 128
+LOGIT_ROWS = 128
 """Positions whose logits exist at one time: 128 x 49,152 float32 numbers are 25 MB."""
 
 
@@ -22,6 +22,8 @@ class Tally:
     weight: float = 0.0
     right: float = 0.0
     count: float = 0.0
+    margin: float = 0.0
+    """Of preference pairs: rewards of the preferred answers less those of the others."""
 
     def add(self, other: Tally) -> None:
         """Take in what another row showed."""
@@ -29,6 +31,7 @@ class Tally:
         self.weight += other.weight
         self.right += other.right
         self.count += other.count
+        self.margin += other.margin
 
 
 def rows_of(loaded: Loaded, examples: Sequence[Encoded]) -> list[PackedRow]:
@@ -43,7 +46,7 @@ def forward(loaded: Loaded, row: PackedRow, *, backward_weight: float | None = N
     import torch
 
     device = loaded.device
-    causal = loaded.model.get_base_model()
+    causal = loaded.causal
     more = {"packed_layout": PackedLayout.of(row, device)} if loaded.packable else {}
     hidden = causal.base_model(
         input_ids=torch.tensor([row.tokens], device=device),
@@ -59,8 +62,8 @@ def forward(loaded: Loaded, row: PackedRow, *, backward_weight: float | None = N
     divisor = 1.0 if backward_weight is None else backward_weight
     result = Tally()
     head = causal.get_output_embeddings()
-    for start in range(0, len(tokens), _LOGIT_ROWS):
-        part = slice(start, start + _LOGIT_ROWS)
+    for start in range(0, len(tokens), LOGIT_ROWS):
+        part = slice(start, start + LOGIT_ROWS)
         logits = head(leaf[part])
         loss = cross_entropy(logits, tokens[part], weights[part] / divisor)
         if backward_weight is not None:

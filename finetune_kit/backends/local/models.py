@@ -38,6 +38,11 @@ class Loaded:
     context_tokens: int
     """As many tokens as the model can see at once."""
 
+    @property
+    def causal(self) -> Any:
+        """The model itself, without the adapter's wrapping."""
+        return self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model
+
 
 def base_folder(home: Home, base: str, progress: Progress) -> str:
     """Where `base` lies: the embedded model's folder, made if need be; a folder or Hugging Face id stays as it is."""

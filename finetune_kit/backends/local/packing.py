@@ -95,16 +95,17 @@ def _rows(examples: Sequence[Encoded], prefix: int, *, room: int, padded_room: f
         length = len(example.tokens) - prefix
         padded = (len(waiting) + 1) * round_up(length)
         if waiting and (laid + length > room or padded > padded_room):
-            rows.append(_lay(waiting, prefix))
+            rows.append(lay(waiting, prefix))
             waiting, laid = [], 0
         waiting.append(example)
         laid += length
     if waiting:
-        rows.append(_lay(waiting, prefix))
+        rows.append(lay(waiting, prefix))
     return rows
 
 
-def _lay(examples: Sequence[Encoded], prefix: int) -> PackedRow:
+def lay(examples: Sequence[Encoded], prefix: int) -> PackedRow:
+    """One row: the first `prefix` tokens, which all of `examples` begin with, then the rest of each."""
     tokens = list(examples[0].tokens[:prefix])
     positions = list(range(prefix))
     targets: dict[tuple[int, int], Target] = {}

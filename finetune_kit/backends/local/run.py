@@ -19,6 +19,7 @@ from finetune_kit._version import __version__
 from finetune_kit.backends.local.encoding import Encoder
 from finetune_kit.backends.local.home import Home
 from finetune_kit.backends.local.models import Loaded, add_adapter, load_base
+from finetune_kit.backends.local.preferences import Pairs
 from finetune_kit.backends.local.spec import StoredSpec, decided
 from finetune_kit.backends.local.store import Store
 from finetune_kit.backends.local.token_rows import TokenRows, token_rows
@@ -31,7 +32,20 @@ SAVE_SECONDS = 30.0
 """A run that is killed repeats at most so much."""
 KEPT_CHECKPOINTS = 3
 """Of the last epochs, as the hosted API keeps them."""
-RESULT_COLUMNS = ("step", "train_loss", "train_accuracy", "valid_loss", "valid_mean_token_accuracy")
+RESULT_COLUMNS = {
+    "step": "step",
+    "train_loss": "train_loss",
+    "train_accuracy": "train_mean_token_accuracy",
+    "valid_loss": "full_valid_loss",
+    "valid_mean_token_accuracy": "full_valid_mean_token_accuracy",
+}
+"""Of the result file, with the metrics of the events that stand there."""
+PREFERENCE_COLUMNS = {
+    "train_reward_accuracy": "train_reward_accuracy",
+    "train_reward_margin": "train_reward_margin",
+    "valid_reward_accuracy": "full_valid_reward_accuracy",
+    "valid_reward_margin": "full_valid_reward_margin",
+}
 _TOLD_SECONDS = 5.0
 
 
@@ -45,14 +59,17 @@ def run_job(home: Home, store: Store, job_id: str) -> None:
     try:
         made = partial(_token_rows, home, store, job_id, loaded.encoder)
         rows = made(file_id=spec.training_file, what="training file")
-        validation = made(file_id=spec.validation_file, what="validation file") if spec.validation_file else ()
+        checked = made(file_id=spec.validation_file, what="validation file") if spec.validation_file else ()
     except Stopped:
         store.obey(job_id)
         return
     if not rows:
         raise EngineError("the training file holds no rows.")
-    settings = decided(spec.hyperparameters, examples=len(rows))
-    training = rows.weighted(settings.prompt_loss_weight or 0.0)
+    preferring = spec.method == "dpo"
+    examples = len(rows) // 2 if preferring else len(rows)
+    settings = decided(spec.hyperparameters, examples=examples, method=spec.method)
+    training = Pairs(rows) if preferring else rows.weighted(settings.prompt_loss_weight or 0.0)
+    validation = Pairs(checked) if preferring else checked
     if _stopped_early(store, job_id):
         return
     store.move(job_id, to="running", of=["validating_files"], message="Files validated, training starts.")
@@ -66,6 +83,7 @@ def run_job(home: Home, store: Store, job_id: str) -> None:
             batch_size=settings.batch_size or 1,
             learning_rate_multiplier=settings.learning_rate_multiplier or 0.0,
             seed=spec.seed,
+            beta=settings.beta,
         ),
         state_folder=home.make(home.job(job_id)),
     )
@@ -142,12 +160,15 @@ class _Run:
             "step": step.step,
             "total_steps": step.total_steps,
             "train_loss": round(step.loss, 6),
-            "train_mean_token_accuracy": round(step.accuracy, 6),
         }
+        if self._preferring:
+            metrics["train_reward_accuracy"] = round(step.accuracy, 6)
+            metrics["train_reward_margin"] = round(step.margin, 6)
+        else:
+            metrics["train_mean_token_accuracy"] = round(step.accuracy, 6)
         message = f"Step {step.step}/{step.total_steps}: training loss={step.loss:.4f}"
         if validation is not None:
-            metrics["full_valid_loss"] = round(validation.loss, 6)
-            metrics["full_valid_mean_token_accuracy"] = round(validation.accuracy, 6)
+            metrics |= {name: round(value, 6) for name, value in self._scores(validation).items()}
             message += f", full validation loss={validation.loss:.4f}"
         return self.store.progress(
             self.job_id,
@@ -162,7 +183,7 @@ class _Run:
     def epoch_ended(self, step: Step, validation: Measurement | None) -> None:
         if step.step == step.total_steps:
             return  # the model itself comes next
-        metrics = {"step": float(step.step), "train_loss": step.loss, **_scores(validation)}
+        metrics = {"step": float(step.step), "train_loss": step.loss, **self._scores(validation)}
         name = f"{self._name()}:ckpt-step-{step.step}"
         folder = self._keep_adapter(f"step-{step.step}")
         self.store.add_checkpoint(
@@ -176,6 +197,24 @@ class _Run:
         for old in self.store.checkpoints(self.job_id)[:-KEPT_CHECKPOINTS]:
             self.store.drop_checkpoint(self.job_id, step=old.step)
             shutil.rmtree(self.home.job(self.job_id) / f"step-{old.step}", ignore_errors=True)
+
+    @property
+    def _preferring(self) -> bool:
+        return self.spec.method == "dpo"
+
+    def _scores(self, validation: Measurement | None) -> dict[str, float]:
+        if validation is None:
+            return {}
+        if self._preferring:
+            rewards = {
+                "full_valid_reward_accuracy": validation.accuracy,
+                "full_valid_reward_margin": validation.margin,
+            }
+            return {"full_valid_loss": validation.loss, **rewards}
+        return {"full_valid_loss": validation.loss, "full_valid_mean_token_accuracy": validation.accuracy}
+
+    def wished(self) -> str:
+        return self.store.wish(self.job_id)
 
     def should_save(self, seconds: float) -> bool:
         return seconds >= SAVE_SECONDS
@@ -214,7 +253,7 @@ class _Run:
 
     def _card(self, name: str) -> ModelCard:
         spec = self.spec
-        scores = {"train_loss": self.trainer.last_loss, **_scores(self.trainer.last_validation)}
+        scores = {"train_loss": self.trainer.last_loss, **self._scores(self.trainer.last_validation)}
         return spec.card.model_copy(
             update={
                 "name": name,
@@ -229,12 +268,6 @@ class _Run:
         )
 
 
-def _scores(validation: Measurement | None) -> dict[str, float]:
-    if validation is None:
-        return {}
-    return {"full_valid_loss": validation.loss, "full_valid_mean_token_accuracy": validation.accuracy}
-
-
 def _fingerprint(store: Store, file_id: str) -> DataFingerprint:
     path = store.file_path(file_id)
     with path.open("rb") as file:
@@ -247,14 +280,14 @@ def _versions(*packages: str) -> dict[str, str]:
 
 
 def _result_lines(store: Store, job_id: str) -> list[bytes]:
-    """The metrics of every step, as the hosted API's result file has them."""
-    lines = [",".join(RESULT_COLUMNS).encode() + b"\n"]
-    for event in store.events(job_id):
-        if event.type != "metrics":
-            continue
-        cells = [event.data.get(key) for key in ("step", "train_loss", "train_mean_token_accuracy")]
-        cells += [event.data.get(key, "") for key in ("full_valid_loss", "full_valid_mean_token_accuracy")]
+    """The metrics of every step, as the hosted API's result file has them; rewards where pairs were learned from."""
+    told = [event.data for event in store.events(job_id) if event.type == "metrics"]
+    columns = dict(RESULT_COLUMNS)
+    if any("train_reward_margin" in data for data in told):
+        columns = {**columns, **PREFERENCE_COLUMNS}
+    lines = [",".join(columns).encode() + b"\n"]
+    for data in told:
         text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerow(cells)
+        csv.writer(text, lineterminator="\n").writerow([data.get(key, "") for key in columns.values()])
         lines.append(text.getvalue().encode())
     return lines

@@ -5,9 +5,13 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 from finetune_kit.cards import Hyperparameters, ModelCard
+from finetune_kit.hosts import Method
 
 AUTO_LEARNING_RATE_MULTIPLIER = 0.1
 AUTO_PROMPT_LOSS_WEIGHT = 0.01
+AUTO_PREFERENCE_MULTIPLIER = 0.01
+"""Preference pairs want smaller steps: what the model knew already is easily lost."""
+AUTO_BETA = 0.1
 SMALL_BATCH, LARGE_BATCH = 8, 256
 
 
@@ -29,10 +33,11 @@ class StoredSpec(BaseModel):
     suffix: str | None = None
     seed: int = 0
     device: str | None = None
+    method: Method = "supervised"
     card: ModelCard
 
 
-def decided(hyperparameters: Hyperparameters, *, examples: int) -> Hyperparameters:
+def decided(hyperparameters: Hyperparameters, *, examples: int, method: Method = "supervised") -> Hyperparameters:
     """`hyperparameters` with a value for everything that was left open.
 
     The batch is 0.2 % of the examples, at most 256, as the hosted API had it, but at least 8: smaller ones leave the
@@ -42,6 +47,13 @@ def decided(hyperparameters: Hyperparameters, *, examples: int) -> Hyperparamete
     if batch_size is None:
         batch_size = min(LARGE_BATCH, max(SMALL_BATCH, round(0.002 * examples)))
     multiplier = hyperparameters.learning_rate_multiplier
+    if method == "dpo":
+        return Hyperparameters(
+            n_epochs=hyperparameters.n_epochs,
+            batch_size=batch_size,
+            learning_rate_multiplier=AUTO_PREFERENCE_MULTIPLIER if multiplier is None else multiplier,
+            beta=AUTO_BETA if hyperparameters.beta is None else hyperparameters.beta,
+        )
     weight = hyperparameters.prompt_loss_weight
     return Hyperparameters(
         n_epochs=hyperparameters.n_epochs,

@@ -1,7 +1,8 @@
 """A file's rows as tokens, kept on disk by what they were made of, so that a second job on the file makes them no more.
 
 One file of the cache: for each token four bytes, its number with what it counts for in the two highest bits; for each
-row eight bytes, where it ends; a digest of all that. It is memory-mapped, so rows take no memory until they are used.
+row eight bytes, where it ends; a digest of all that. A preference pair is two rows, the preferred answer first. It is
+memory-mapped, so rows take no memory until they are used.
 """
 
 from __future__ import annotations
@@ -130,13 +131,14 @@ def _write(into: BinaryIO, path: Path, encoder: Encoder, what: str, heard: Calla
     heard(0.0)
     for number, (line, share) in enumerate(_lines(path), start=1):
         try:
-            row = encoder.row(orjson.loads(line))
+            made = encoder.rows(orjson.loads(line))
         except (EngineError, orjson.JSONDecodeError) as error:
             faults.append(f"line {number}: {error}" if isinstance(error, EngineError) else f"line {number} is no JSON.")
             continue
-        put(array("I", (t | class_of[w] for t, w in zip(row.tokens, row.weights, strict=True))).tobytes())
-        end += len(row.tokens)
-        ends.append(end)
+        for row in made:
+            put(array("I", (t | class_of[w] for t, w in zip(row.tokens, row.weights, strict=True))).tobytes())
+            end += len(row.tokens)
+            ends.append(end)
         if time.monotonic() - told >= _TOLD_SECONDS:
             told = time.monotonic()
             heard(share)

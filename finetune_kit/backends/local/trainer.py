@@ -10,15 +10,17 @@ import math
 import random
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from finetune_kit.backends.local.forward import Tally, forward, rows_of
 from finetune_kit.backends.local.fused import fuse
 from finetune_kit.backends.local.home import writing_tensors
 from finetune_kit.backends.local.models import Loaded
 from finetune_kit.backends.local.packing import Encoded
+from finetune_kit.backends.local.preferences import Pair, Pairs, preference_loss
+from finetune_kit.backends.local.spec import AUTO_BETA
 from finetune_kit.backends.local.state import StateFile
 from finetune_kit.errors import EngineError
 
@@ -41,6 +43,8 @@ class Settings:
     batch_size: int
     learning_rate_multiplier: float
     seed: int
+    beta: float | None = None
+    """Of preference training; None where single examples are learned from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +57,9 @@ class Step:
     """Counted from 1."""
     loss: float
     accuracy: float
-    """Share of trained tokens that the model ranks first."""
+    """Share of trained tokens that the model ranks first; of pairs, share whose preferred answer gained."""
+    margin: float
+    """Of pairs: mean reward of the preferred answers less that of the others; 0 of single examples."""
     tokens: int
     """Processed so far, prompts included."""
     seconds_left: float
@@ -61,10 +67,11 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """Loss and token accuracy over a whole set."""
+    """Loss, accuracy and margin over a whole set, each as in `Step`."""
 
     loss: float
     accuracy: float
+    margin: float = 0.0
 
 
 class Stopped(Exception):  # noqa: N818  not an error: what the watcher wished
@@ -86,6 +93,10 @@ class Watcher(Protocol):
         """After each epoch's last step, when the adapter is worth keeping."""
         ...
 
+    def wished(self) -> str:
+        """Before the first step, while a long preparation runs; returns a wish to stop, or not."""
+        ...
+
     def should_save(self, seconds: float) -> bool:
         """After every step; whether the state should be saved, `seconds` after the last time."""
         ...
@@ -96,8 +107,8 @@ class Trainer:
     """One run."""
 
     loaded: Loaded
-    training: Sequence[Encoded]
-    validation: Sequence[Encoded]
+    training: Sequence[Encoded] | Pairs
+    validation: Sequence[Encoded] | Pairs
     settings: Settings
     state_folder: Path
     step: int = 0
@@ -129,19 +140,21 @@ class Trainer:
 
     def run(self, watcher: Watcher) -> None:
         """Train to the end, or raise `Stopped`."""
+        self._prepare(watcher)
         self.loaded.model.train()
         started, first_step, saved = time.monotonic(), self.step, time.monotonic()
         for number, batch in self._batches():
-            loss, accuracy = self._train_on(batch, self._learning_rate(number))
-            self.step, self.last_loss = number, loss
+            shown = self._train_on(batch, self._learning_rate(number))
+            self.step, self.last_loss = number, shown.loss
             self.tokens += sum(len(example.tokens) for example in batch)
             per_step = (time.monotonic() - started) / (number - first_step)
             step = Step(
                 step=number,
                 total_steps=self.total_steps,
                 epoch=-(-number // self.steps_per_epoch),
-                loss=loss,
-                accuracy=accuracy,
+                loss=shown.loss,
+                accuracy=shown.accuracy,
+                margin=shown.margin,
                 tokens=self.tokens,
                 seconds_left=per_step * (self.total_steps - number),
             )
@@ -168,12 +181,37 @@ class Trainer:
         whole = Tally()
         with torch.no_grad():
             for start in range(0, len(self.validation), _MEASURED_AT_ONCE):
-                for row in rows_of(self.loaded, self.validation[start : start + _MEASURED_AT_ONCE]):
-                    whole.add(forward(self.loaded, row))
+                whole.add(self._passed(self.validation[start : start + _MEASURED_AT_ONCE]))
         model.train()
-        return Measurement(loss=whole.loss_sum / whole.weight, accuracy=whole.right / whole.count)
+        return _mean(whole)
 
-    def _batches(self) -> Iterator[tuple[int, list[Encoded]]]:
+    def _prepare(self, watcher: Watcher) -> None:
+        """Of pairs: what the model that the training starts from makes of them, computed once and kept."""
+
+        def heard() -> None:
+            wish = watcher.wished()
+            if wish:
+                raise Stopped(wish)
+
+        if isinstance(self.training, Pairs) and not self.training.reference:
+            self.training = self.training.measured(self.loaded, heard)
+        if isinstance(self.validation, Pairs) and not self.validation.reference:
+            self.validation = self.validation.measured(self.loaded, heard)
+
+    def _passed(self, batch: Sequence[Encoded] | Sequence[Pair], *, learn: bool = False) -> Tally:
+        """A batch through the model; with `learn`, gradients of its mean loss are added."""
+        whole = Tally()
+        pairs = [one for one in batch if isinstance(one, Pair)]
+        singles = [one for one in batch if isinstance(one, Encoded)]
+        if pairs:
+            beta = AUTO_BETA if self.settings.beta is None else self.settings.beta
+            whole.add(preference_loss(self.loaded, pairs, beta, backward_count=len(pairs) if learn else None))
+        weight = sum(sum(example.weights) for example in singles)
+        for row in rows_of(self.loaded, singles):
+            whole.add(forward(self.loaded, row, backward_weight=weight if learn else None))
+        return whole
+
+    def _batches(self) -> Iterator[tuple[int, list[Any]]]:
         """(step, examples) from behind the last step done; every epoch is shuffled by the seed and its own number."""
         number = 0
         for epoch in range(self.settings.n_epochs):
@@ -193,13 +231,10 @@ class Trainer:
         share = (step - warm_up) / max(1, self.total_steps - warm_up)
         return peak * (0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * share)))
 
-    def _train_on(self, batch: Sequence[Encoded], learning_rate: float) -> tuple[float, float]:
+    def _train_on(self, batch: Sequence[Encoded] | Sequence[Pair], learning_rate: float) -> Measurement:
         import torch
 
-        weight = sum(sum(example.weights) for example in batch)
-        whole = Tally()
-        for row in rows_of(self.loaded, batch):
-            whole.add(forward(self.loaded, row, backward_weight=weight))
+        whole = self._passed(batch, learn=True)
         if not math.isfinite(whole.loss_sum):
             raise EngineError(
                 f"the training loss is {whole.loss_sum} at step {self.step + 1}: the learning rate is too high for "
@@ -212,7 +247,7 @@ class Trainer:
         self._optimizer.param_groups[0]["lr"] = learning_rate
         self._optimizer.step()
         self._copy_to_model()
-        return whole.loss_sum / weight, whole.right / whole.count
+        return _mean(whole)
 
     def _copy_to_model(self) -> None:
         import torch
@@ -228,18 +263,24 @@ class Trainer:
 
     def save_state(self) -> None:
         """Write what the run needs to go on, under a name that is whole or absent."""
+        import torch
+
         tensors: dict[str, torch.Tensor] = {}
         for index, master in enumerate(self._master):
             tensors[f"{index}.master"] = master
             for key, value in self._optimizer.state[master].items():
                 tensors[f"{index}.{key}"] = value
         validation = self.last_validation
+        for name, rows in (("training", self.training), ("validation", self.validation)):
+            if isinstance(rows, Pairs) and rows.reference:
+                tensors[f"reference.{name}"] = torch.tensor(rows.reference, dtype=torch.float64)
         facts = {
             "step": str(self.step),
             "tokens": str(self.tokens),
             "last_loss": repr(self.last_loss),
             "validation_loss": repr(validation.loss) if validation else "",
             "validation_accuracy": repr(validation.accuracy) if validation else "",
+            "validation_margin": repr(validation.margin) if validation else "",
         }
         self._state.write(tensors, facts)
 
@@ -253,11 +294,17 @@ class Trainer:
             state = {key.partition(".")[2]: value for key, value in tensors.items() if key.startswith(f"{index}.")}
             master.copy_(state.pop("master"))
             self._optimizer.state[master] = state
+        if isinstance(self.training, Pairs) and "reference.training" in tensors:
+            self.training = replace(self.training, reference=tuple(tensors["reference.training"].tolist()))
+        if isinstance(self.validation, Pairs) and "reference.validation" in tensors:
+            self.validation = replace(self.validation, reference=tuple(tensors["reference.validation"].tolist()))
         self._copy_to_model()
         self.step, self.tokens, self.last_loss = int(facts["step"]), int(facts["tokens"]), float(facts["last_loss"])
         if facts["validation_loss"]:
             self.last_validation = Measurement(
-                loss=float(facts["validation_loss"]), accuracy=float(facts["validation_accuracy"])
+                loss=float(facts["validation_loss"]),
+                accuracy=float(facts["validation_accuracy"]),
+                margin=float(facts.get("validation_margin") or 0.0),
             )
         return True
 
@@ -268,3 +315,10 @@ class Trainer:
     @property
     def _state(self) -> StateFile:
         return StateFile(self.state_folder / "state.safetensors")
+
+
+def _mean(whole: Tally) -> Measurement:
+    pairs = max(whole.weight, 1.0)
+    return Measurement(
+        loss=whole.loss_sum / whole.weight, accuracy=whole.right / whole.count, margin=whole.margin / pairs
+    )

@@ -56,6 +56,9 @@ class Nobody:
 
     def epoch_ended(self, step: Step, validation: Measurement | None) -> None: ...
 
+    def wished(self) -> str:
+        return ""
+
     def should_save(self, seconds: float) -> bool:
         return False
 

@@ -40,6 +40,9 @@ class Recorder:
     def epoch_ended(self, step: Step, validation: Measurement | None) -> None:
         self.epochs.append(step.step)
 
+    def wished(self) -> str:
+        return ""
+
     def should_save(self, seconds: float) -> bool:
         return False
 
