@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sqlite3
 from collections.abc import Generator
@@ -10,7 +9,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from finetune_kit._home import LEAST_FREE_BYTES, make_folder, writing
+from finetune_kit._home import LEAST_FREE_BYTES, make_folder, settle, writing
 from finetune_kit.errors import StorageError
 
 _BUSY_TIMEOUT_SECONDS = 30.0
@@ -93,7 +92,7 @@ class Database:
                     connection.executescript(script)
             except sqlite3.Error as error:
                 raise self._fault(error) from error
-            _settle(self._path.parent)
+            settle(self._path.parent)
 
     def _fault(self, error: sqlite3.Error) -> StorageError:
         reason = str(error)
@@ -110,14 +109,3 @@ class Database:
         return StorageError(
             f"{self._path} cannot be used: {reason}. Move it away to start afresh; {self._schema.moved_away}"
         )
-
-
-def _settle(folder: Path) -> None:
-    """Have the names of new files outlive a loss of power as their content does."""
-    if os.name == "nt":  # where folders cannot be opened
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -54,3 +54,14 @@ def storage_error(error: OSError, what: Path) -> StorageError:
             f"{what} cannot be written ({error.strerror}). Point {ENVIRONMENT_VARIABLE} at a folder of yours."
         )
     return StorageError(f"{what} cannot be used: {error.strerror or error}.")
+
+
+def settle(folder: Path) -> None:
+    """Have the names of new files outlive a loss of power as their content does."""
+    if os.name == "nt":  # where folders cannot be opened
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import os
 import re
 import shutil
 import time
@@ -14,6 +15,7 @@ from functools import partial
 from importlib import metadata
 from pathlib import Path, PurePath
 
+from finetune_kit._home import settle
 from finetune_kit._progress import Progress
 from finetune_kit._version import __version__
 from finetune_kit.backends.local.encoding import Encoder
@@ -248,7 +250,12 @@ class _Run:
         shutil.rmtree(part, ignore_errors=True)
         self.trainer.save_adapter(part)
         shutil.rmtree(folder, ignore_errors=True)  # of a worker that died before it could say so
+        for file in part.iterdir():
+            with file.open("rb+") as written:
+                os.fsync(written.fileno())
+        settle(part)
         part.replace(folder)
+        settle(folder.parent)
         return folder
 
     def _card(self, name: str) -> ModelCard:

@@ -271,6 +271,11 @@ class Store:
                 (name, trained_tokens, result_file, job_id),
             )
             _set_status(connection, job_id, "succeeded", "The job has succeeded.")
+            # A worker that died just before this had stored its results too; only one worker at a time gets here.
+            connection.execute(
+                "DELETE FROM files WHERE purpose = 'fine-tune-results' AND id NOT IN "
+                "(SELECT result_file FROM jobs WHERE result_file IS NOT NULL)"
+            )
 
     def _row(self, connection: sqlite3.Connection, job_id: str) -> sqlite3.Row:
         row: sqlite3.Row | None = connection.execute("SELECT * FROM jobs WHERE id = ?", (job_id,)).fetchone()

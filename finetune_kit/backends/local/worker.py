@@ -14,6 +14,7 @@ from pathlib import Path
 from finetune_kit._home import LEAST_FREE_BYTES
 from finetune_kit.backends.local.home import DISK_FULL_STATUS, Home
 from finetune_kit.backends.local.run import run_job
+from finetune_kit.backends.local.state import StateFile
 from finetune_kit.backends.local.store import LIVE, Store
 from finetune_kit.backends.protocol import JobFault
 from finetune_kit.errors import FinetuneKitError, StorageError
@@ -30,8 +31,21 @@ def main(root: str) -> None:
     home = Home(Path(root))
     store = Store(home)
     with FileLock(home.training_lock, poll_interval=_LOCK_POLL_SECONDS):
+        _sweep(home, store)
         while (job_id := store.claim(most_attempts=MOST_ATTEMPTS)) is not None:
             _run(home, store, job_id)
+
+
+def _sweep(home: Home, store: Store) -> None:
+    """Delete what dead workers left half written, and the states of jobs that ended just before their worker died."""
+    ended = {job.id for job in store.jobs() if job.status in ("succeeded", "cancelled")}
+    for part in home.root.glob("jobs/*/.*.part"):
+        shutil.rmtree(part, ignore_errors=True)
+    for state in home.root.glob("jobs/*/state.safetensors"):
+        if state.parent.name in ended:
+            StateFile(state).forget()
+    for part in home.root.glob("jobs/*/state.part"):
+        part.unlink(missing_ok=True)
 
 
 def _run(home: Home, store: Store, job_id: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -236,6 +236,25 @@ def test_a_damaged_state_begins_the_run_anew(tiny_base: Path, home: Path) -> Non
     fresh = trainer_on(tiny_base, home, examples(8))
     assert not fresh.load_state()
     assert fresh.step == 0
+
+
+@pytest.mark.parametrize("harm", [lambda sound: sound[:-100], lambda sound: sound[:-64] + bytes(64), lambda sound: b""])
+def test_a_state_torn_by_a_loss_of_power_gives_way_to_the_one_before_it(
+    harm: Callable[[bytes], bytes], tiny_base: Path, home: Path
+) -> None:
+    """Cut short, with its last block never written, or empty."""
+    trainer = trainer_on(tiny_base, home, examples(8))
+    for step in (1, 2):
+        with pytest.raises(Stopped):
+            trainer.run(Recorder(stop_after=step))
+        trainer.save_state()
+    file = home / "state" / "state.safetensors"
+    file.write_bytes(harm(file.read_bytes()))
+    fresh = trainer_on(tiny_base, home, examples(8))
+    assert fresh.load_state()
+    assert fresh.step == 1
+    fresh.forget_state()
+    assert not list(file.parent.iterdir())
 
 
 def test_a_loss_that_is_no_number_stops_the_run_with_its_reason(tiny_base: Path, home: Path) -> None:
