@@ -19,11 +19,15 @@ _BUSY_TIMEOUT_SECONDS = 30.0
 class Schema:
     """What stands in a database."""
 
-    version: int
-    script: str
-    """Statements that make it of nothing, or of an earlier version."""
+    migrations: tuple[str, ...]
+    """Statements that make each version of the one before it, the first of nothing; one that was released stays."""
     moved_away: str
     """What it means to a user to begin afresh, to be read after "Move it away to start afresh;"."""
+
+    @property
+    def version(self) -> int:
+        """Of a database that has gone through all of them."""
+        return len(self.migrations)
 
 
 class Database:
@@ -33,7 +37,7 @@ class Database:
         self._path, self._schema = path, schema
         make_folder(path.parent)
         if self._version() < schema.version:
-            self._create()
+            self._migrate()
 
     @contextmanager
     def transaction(self, *, durable: bool = False) -> Generator[sqlite3.Connection]:
@@ -77,14 +81,17 @@ class Database:
             )
         return version
 
-    def _create(self) -> None:
+    def _migrate(self) -> None:
+        """Bring it up to date as a whole or not at all."""
         from filelock import FileLock
 
         # The change to a write-ahead log does not wait for other connections as transactions do.
         with writing(self._path), FileLock(self._path.with_suffix(".lock")):
-            if self._version() == self._schema.version:
+            version = self._version()
+            if version == self._schema.version:
                 return
-            script = f"BEGIN; {self._schema.script} PRAGMA user_version = {self._schema.version}; COMMIT;"
+            steps = " ".join(self._schema.migrations[version:])
+            script = f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {self._schema.version}; COMMIT;"
             try:
                 with closing(self._connect()) as connection:
                     connection.execute("PRAGMA journal_mode = WAL")

@@ -11,8 +11,7 @@ from finetune_kit.ledger.cards import Cards
 from finetune_kit.ledger.intents import Intents
 from finetune_kit.ledger.uploads import Uploads
 
-SCHEMA_VERSION = 1
-_SCHEMA = """
+_FIRST = """
 CREATE TABLE IF NOT EXISTS intents (
     token TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, host TEXT NOT NULL, account TEXT NOT NULL,
     address TEXT NOT NULL, requested_model TEXT NOT NULL, model TEXT NOT NULL, method TEXT NOT NULL, suffix TEXT,
@@ -34,7 +33,10 @@ CREATE TABLE IF NOT EXISTS cards (
 CREATE INDEX IF NOT EXISTS cards_by_job ON cards (host, account, job_id);
 CREATE INDEX IF NOT EXISTS cards_by_model ON cards (host, account, model);
 """
-_MOVED_AWAY = "jobs go on at their hosts, but this machine no longer knows which are its own."
+SCHEMA = Schema(
+    migrations=(_FIRST,),
+    moved_away="jobs go on at their hosts, but this machine no longer knows which are its own.",
+)
 
 
 class Ledger:
@@ -47,7 +49,7 @@ class Ledger:
         self.path = home_folder(folder) / "ledger.sqlite3"
         make_folder(self.path.parent)
         _create_private(self.path)
-        database = Database(self.path, Schema(version=SCHEMA_VERSION, script=_SCHEMA, moved_away=_MOVED_AWAY))
+        database = Database(self.path, SCHEMA)
         self.intents = Intents(database)
         self.uploads = Uploads(database)
         self.cards = Cards(database)

@@ -1,5 +1,7 @@
 """Jobs on the tiny base whose workers are killed at random instants, and what must hold of each in the end.
 
+Once a job has begun, its home is told before each next worker that the machine computes best with the other type.
+
 A worker is forked from a process that has torch loaded already, so that a death costs no seconds of imports; it is a
 process of its own, killed with SIGKILL together with its group.
 """
@@ -17,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from unittest.mock import patch
 
+import orjson
 from safetensors.torch import load_file
 
 from finetune_kit import Dataset, LocalBackend
@@ -53,6 +56,7 @@ def crash(base: Path, folder: Path, *, kills: int, seed: int) -> Report:
     while sum(report.kills.values()) < kills:
         home = folder / f"job-{report.jobs}"
         job_id, store = _train(base, home)
+        _measured(home, of=undisturbed)
         for _ in range(min(draw.randint(1, MOST_KILLS_OF_A_JOB), kills - sum(report.kills.values()))):
             pid = _fork(home)
             time.sleep(draw.uniform(0.0, seconds))
@@ -62,6 +66,8 @@ def crash(base: Path, folder: Path, *, kills: int, seed: int) -> Report:
                 report.kills[store.job(job_id).status] += 1
             if store.job(job_id).finished:
                 break
+            if store.numbers(job_id) is not None:
+                _measured(home, of=undisturbed, otherwise=True)
         _wait(_fork(home))
         report.jobs += 1
         print(f"job {report.jobs}: {sum(report.kills.values())} kills", flush=True)
@@ -78,6 +84,13 @@ def _train(base: Path, home: Path) -> tuple[str, Store]:
     with patch("finetune_kit.backends.local.backend.start_worker"):  # here workers are forked
         job = data.train("davinci", backend=backend, n_epochs=_EPOCHS, batch_size=1)
     return job.id, Store(backend.home)
+
+
+def _measured(home: Path, *, of: Path, otherwise: bool = False) -> None:
+    """What the machine computes best with, as it was measured for another home, or the contrary."""
+    facts = orjson.loads((of / "machine.json").read_bytes())
+    facts["bfloat16"] ^= otherwise
+    (home / "machine.json").write_bytes(orjson.dumps(facts))
 
 
 def _fork(home: Path) -> int:

@@ -16,7 +16,7 @@ from finetune_kit._clock import clock
 from finetune_kit.cards import ModelCard
 from finetune_kit.errors import StorageError
 from finetune_kit.ledger import Intent, Ledger, Place, Upload
-from finetune_kit.ledger.ledger import SCHEMA_VERSION
+from finetune_kit.ledger.ledger import SCHEMA
 
 PLACE = Place(host="openai", account="one", address="https://example.org/v1")
 OTHER = Place(host="openai", account="another")
@@ -243,7 +243,7 @@ def test_an_unusual_place_and_words_do_no_harm(tmp_path: Path) -> None:
 
 def test_a_newer_ledger_is_refused_with_what_to_do(ledger: Ledger) -> None:
     with sqlite3.connect(ledger.path) as connection:
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+        connection.execute(f"PRAGMA user_version = {SCHEMA.version + 1}")
     connection.close()
     with pytest.raises(StorageError, match=r"written by a newer finetune_kit .*Upgrade the package"):
         Ledger(ledger.path.parent)

@@ -1,12 +1,11 @@
-"""The SQLite database of one home: its schema."""
+"""The SQLite database of one home: its schema, version by version."""
 
 from __future__ import annotations
 
 from finetune_kit._database import Database, Schema
 from finetune_kit.backends.local.home import Home
 
-SCHEMA_VERSION = 1
-_SCHEMA = """
+_FIRST = """
 CREATE TABLE IF NOT EXISTS files (
     id TEXT PRIMARY KEY, sha256 TEXT NOT NULL, bytes INTEGER NOT NULL, filename TEXT NOT NULL, purpose TEXT NOT NULL,
     created_at REAL NOT NULL);
@@ -27,11 +26,14 @@ CREATE TABLE IF NOT EXISTS models (
     name TEXT PRIMARY KEY, job_id TEXT NOT NULL, folder TEXT NOT NULL, card TEXT NOT NULL, created_at REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS spawns (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), spawned_at REAL NOT NULL);
 """
+_NUMBERS = """
+ALTER TABLE jobs ADD COLUMN dtype TEXT;
+ALTER TABLE jobs ADD COLUMN threads INTEGER;
+"""
+"""What a job computes with, fixed when it first starts."""
+SCHEMA = Schema(migrations=(_FIRST, _NUMBERS), moved_away="models stay in their folders.")
 
 
 def open_database(home: Home) -> Database:
-    """The one of this home, which is created if it is not there."""
-    return Database(
-        home.database,
-        Schema(version=SCHEMA_VERSION, script=_SCHEMA, moved_away="models stay in their folders."),
-    )
+    """The one of this home: created if it is not there, and brought up to date if an earlier version wrote it."""
+    return Database(home.database, SCHEMA)

@@ -6,12 +6,14 @@ import os
 import platform
 import time
 from collections.abc import MutableMapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from finetune_kit._extras import require
+from finetune_kit._replacing import replacing
 from finetune_kit.backends.local.home import Home
 from finetune_kit.errors import EngineError
 
@@ -23,6 +25,22 @@ LARGE_PAGES = "glibc.malloc.hugetlb=1"
 _CPUS = Path("/sys/devices/system/cpu")
 _WORTH_IT = 1.2
 """bfloat16 is taken where it is at least so many times as fast as float32."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Numbers:
+    """What a model is computed with, down to the last bit: others give other losses."""
+
+    dtype: str
+    """Of the frozen weights: `bfloat16` or `float32`."""
+    threads: int
+    """Of the processor: how many of them add up a sum decides how it is rounded."""
+
+    def take(self) -> Any:
+        """Compute with so many threads in this process; return the type as torch has it."""
+        torch = import_torch()
+        torch.set_num_threads(self.threads)
+        return torch.bfloat16 if self.dtype == "bfloat16" else torch.float32
 
 
 def quiet_threads(environment: MutableMapping[str, str]) -> None:
@@ -56,24 +74,22 @@ def pick_device(wanted: str | None) -> Any:
     return device
 
 
-def pick_dtype(home: Home, device: Any) -> Any:
-    """The type for frozen weights on `device`: bfloat16 where it is faster. Sets the number of threads too.
+def pick_numbers(home: Home, device: Any) -> Numbers:
+    """The type for frozen weights on `device`, bfloat16 where it is faster, and the number of threads.
 
     Measured once on each machine, in a second, and kept in `machine.json`; delete that file to measure again.
     """
     torch = import_torch()
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
     if device.type != "cpu":
-        return torch.float32
+        fast = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        return Numbers(dtype="bfloat16" if fast else "float32", threads=torch.get_num_threads())
     path = home.root / "machine.json"
     counts = _thread_counts()
     machine = f"{platform.node()} {platform.machine()} {torch.__version__} {' or '.join(map(str, counts))} threads"
     try:
         kept = orjson.loads(path.read_bytes())
         if kept["machine"] == machine and kept["threads"] in counts:
-            torch.set_num_threads(kept["threads"])
-            return torch.bfloat16 if kept["bfloat16"] else torch.float32
+            return Numbers(dtype="bfloat16" if kept["bfloat16"] else "float32", threads=kept["threads"])
     except (OSError, ValueError, KeyError, TypeError):
         pass  # not measured yet, or half written: measure
     rates: dict[int, dict[str, float]] = {}
@@ -81,13 +97,13 @@ def pick_dtype(home: Home, device: Any) -> Any:
         torch.set_num_threads(count)
         rates[count] = {str(dtype): _rate(torch, dtype) for dtype in (torch.float32, torch.bfloat16)}
     best = max(counts, key=lambda count: max(rates[count].values()))
-    torch.set_num_threads(best)
     faster = rates[best]["torch.bfloat16"] >= _WORTH_IT * rates[best]["torch.float32"]
     facts = {"machine": machine, "bfloat16": faster, "threads": best, "gflops": rates}
     with home.writing(path):
         home.make(home.root)
-        path.write_bytes(orjson.dumps(facts, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS))
-    return torch.bfloat16 if faster else torch.float32
+        with replacing(str(path)) as file:
+            file.write(orjson.dumps(facts, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS))
+    return Numbers(dtype="bfloat16" if faster else "float32", threads=best)
 
 
 def _thread_counts() -> list[int]:
@@ -109,13 +125,13 @@ def _cores() -> int:
 
 
 def _rate(torch: Any, dtype: Any) -> float:
-    """GFLOP/s of a matrix product of the embedded model's shape."""
+    """GFLOP/s of a matrix product of the embedded model's shape: the best of many, for others disturb some."""
     rows, inner, outer = 512, 576, 1536
     x, w = torch.randn(rows, inner).to(dtype), torch.randn(outer, inner).to(dtype)
     for _ in range(3):
         torch.nn.functional.linear(x, w)
-    start, done = time.perf_counter(), 0
-    while time.perf_counter() - start < 0.2:
+    begun, best = time.perf_counter(), float("inf")
+    while (start := time.perf_counter()) - begun < 0.2:
         torch.nn.functional.linear(x, w)
-        done += 1
-    return float(2 * rows * inner * outer * done / (time.perf_counter() - start) / 1e9)
+        best = min(best, time.perf_counter() - start)
+    return float(2 * rows * inner * outer / best / 1e9)

@@ -13,7 +13,7 @@ from finetune_kit._extras import require
 from finetune_kit._progress import Progress
 from finetune_kit.backends.local import attention
 from finetune_kit.backends.local.bases import check_folder, check_head, check_kind, named
-from finetune_kit.backends.local.device import import_torch, pick_device, pick_dtype
+from finetune_kit.backends.local.device import Numbers, import_torch, pick_device, pick_numbers
 from finetune_kit.backends.local.encoding import Encoder
 from finetune_kit.backends.local.home import Home
 from finetune_kit.backends.local.weights import SMOLLM2, converted
@@ -49,8 +49,13 @@ def base_folder(home: Home, base: str, progress: Progress) -> str:
     return str(converted(home, EMBEDDED[base], progress)) if base in EMBEDDED else base
 
 
-def load_base(home: Home, base: str, *, device: str | None, packed: bool, progress: Progress) -> Loaded:
-    """Load a base model; with `packed`, ready for packed rows where its architecture allows them."""
+def load_base(
+    home: Home, base: str, *, device: str | None, packed: bool, progress: Progress, numbers: Numbers | None = None
+) -> Loaded:
+    """Load a base model; with `packed`, ready for packed rows where its architecture allows them.
+
+    `numbers` are what a run began with; without them they are those that this machine computes best with.
+    """
     import_torch()
     transformers = require("transformers", extra="local", purpose="The engine on this machine")
     from safetensors import SafetensorError
@@ -59,7 +64,7 @@ def load_base(home: Home, base: str, *, device: str | None, packed: bool, progre
     check_folder(where)
     safe: dict[str, Any] = {"revision": revision or "main", "trust_remote_code": False}
     chosen = pick_device(device)
-    dtype = pick_dtype(home, chosen)
+    dtype = (numbers or pick_numbers(home, chosen)).take()
     with _quiet():
         try:
             config = transformers.AutoConfig.from_pretrained(where, **safe)

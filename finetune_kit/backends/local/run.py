@@ -18,6 +18,7 @@ from pathlib import Path, PurePath
 from finetune_kit._home import settle
 from finetune_kit._progress import Progress
 from finetune_kit._version import __version__
+from finetune_kit.backends.local.device import pick_device, pick_numbers
 from finetune_kit.backends.local.encoding import Encoder
 from finetune_kit.backends.local.home import Home
 from finetune_kit.backends.local.models import Loaded, add_adapter, load_base
@@ -57,7 +58,9 @@ def run_job(home: Home, store: Store, job_id: str) -> None:
     if _stopped_early(store, job_id):
         return
     store.event(job_id, "Validating training file: " + spec.training_file)
-    loaded = load_base(home, spec.base, device=spec.device, packed=True, progress=_tell(store, job_id))
+    progress = _tell(store, job_id)
+    numbers = store.numbers(job_id) or store.keep_numbers(job_id, pick_numbers(home, pick_device(spec.device)))
+    loaded = load_base(home, spec.base, device=spec.device, packed=True, progress=progress, numbers=numbers)
     try:
         made = partial(_token_rows, home, store, job_id, loaded.encoder)
         rows = made(file_id=spec.training_file, what="training file")

@@ -19,6 +19,7 @@ from pathlib import Path
 import orjson
 
 from finetune_kit.backends.local.database import open_database
+from finetune_kit.backends.local.device import Numbers
 from finetune_kit.backends.local.home import Home
 from finetune_kit.backends.protocol import TERMINAL, Checkpoint, Event, FileState, JobFault, JobState
 from finetune_kit.errors import JobNotFoundError, UnknownFileError
@@ -286,6 +287,20 @@ class Store:
                 job_id=job_id,
             )
         return row
+
+    def numbers(self, job_id: str) -> Numbers | None:
+        """What a job computes with, since it has first started."""
+        with self._database.reading() as connection:
+            row = self._row(connection, job_id)
+        return None if row["dtype"] is None else Numbers(dtype=row["dtype"], threads=row["threads"])
+
+    def keep_numbers(self, job_id: str, numbers: Numbers) -> Numbers:
+        """Fix them for every worker to come: a measurement of another day may choose others."""
+        with self._database.transaction(durable=True) as connection:
+            connection.execute(
+                "UPDATE jobs SET dtype = ?, threads = ? WHERE id = ?", (numbers.dtype, numbers.threads, job_id)
+            )
+        return numbers
 
     # events
 

@@ -12,11 +12,12 @@ import pytest
 import torch
 
 from finetune_kit.backends.local import device as module
-from finetune_kit.backends.local.device import pick_device, pick_dtype
+from finetune_kit.backends.local.device import Numbers, pick_device, pick_numbers
 from finetune_kit.backends.local.home import Home
 from finetune_kit.errors import EngineError
 
 CPU = torch.device("cpu")
+BEST = Numbers(dtype="bfloat16", threads=4)
 
 
 @pytest.fixture
@@ -54,25 +55,25 @@ def eight_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("eight_threads")
 def test_threads_and_type_are_measured_once(rates: list[tuple[int, str]], tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
-    assert pick_dtype(home, CPU) is torch.bfloat16
-    assert torch.get_num_threads() == 4
+    assert pick_numbers(home, CPU) == BEST
     assert {threads for threads, _ in rates} == {4, 8}
     measured = len(rates)
     torch.set_num_threads(8)  # as another process starts
-    assert pick_dtype(home, CPU) is torch.bfloat16
-    assert torch.get_num_threads() == 4
+    assert pick_numbers(home, CPU) == BEST
     assert len(rates) == measured
+    assert BEST.take() is torch.bfloat16
+    assert torch.get_num_threads() == 4
 
 
 @pytest.mark.usefixtures("eight_threads")
 @pytest.mark.parametrize("kept", [b"", b"{", b"[]", b'{"machine": 1}', b"\xff"])
 def test_a_damaged_file_is_measured_anew(kept: bytes, rates: list[tuple[int, str]], tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
-    pick_dtype(home, CPU)
+    pick_numbers(home, CPU)
     facts = orjson.loads((home.root / "machine.json").read_bytes())
     (home.root / "machine.json").write_bytes(kept)
     torch.set_num_threads(8)
-    assert pick_dtype(home, CPU) is torch.bfloat16
+    assert pick_numbers(home, CPU) == BEST
     assert orjson.loads((home.root / "machine.json").read_bytes()) == facts
 
 
@@ -81,8 +82,7 @@ def test_the_users_own_number_of_threads_stays(
     rates: list[tuple[int, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "8")
-    pick_dtype(Home(tmp_path / "home"), CPU)
-    assert torch.get_num_threads() == 8
+    assert pick_numbers(Home(tmp_path / "home"), CPU).threads == 8
     assert {threads for threads, _ in rates} == {8}
 
 
@@ -90,8 +90,7 @@ def test_without_word_of_cores_torchs_own_number_stays(
     rates: list[tuple[int, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_CPUS", tmp_path / "nowhere")
-    pick_dtype(Home(tmp_path / "home"), CPU)
-    assert torch.get_num_threads() == 8
+    assert pick_numbers(Home(tmp_path / "home"), CPU).threads == 8
     assert rates
 
 

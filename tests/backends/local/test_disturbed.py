@@ -5,6 +5,7 @@ Every test disturbs real processes.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -190,6 +191,20 @@ def test_a_paused_run_goes_on_where_it_stopped(backend: LocalBackend, undisturbe
     with pytest.raises(WaitTimeoutError):
         job.wait(timeout_seconds=0.1)
     until(lambda: not worker_pids(backend.home.root))
+    job.resume()
+    assert job.wait(timeout_seconds=120).results() == undisturbed
+
+
+def test_a_paused_run_computes_as_it_began_though_the_machine_was_measured_anew(
+    backend: LocalBackend, undisturbed: Results
+) -> None:
+    job = start_middling(backend)
+    until_step(job, 3)
+    job.pause()
+    until(lambda: job.status == "paused")
+    machine = backend.home.root / "machine.json"
+    facts = json.loads(machine.read_bytes())
+    machine.write_text(json.dumps({**facts, "bfloat16": not facts["bfloat16"]}), encoding="utf-8")
     job.resume()
     assert job.wait(timeout_seconds=120).results() == undisturbed
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from finetune_kit.backends.local.database import SCHEMA_VERSION
+from finetune_kit.backends.local.database import SCHEMA
+from finetune_kit.backends.local.device import Numbers
 from finetune_kit.backends.local.home import Home
 from finetune_kit.backends.local.store import Store
 from finetune_kit.backends.protocol import JobFault
@@ -238,6 +239,13 @@ def test_a_finished_job_and_its_model_are_known_at_once(store: Store) -> None:
     assert messages(store, job)[-2:] == ["New fine-tuned model created: ft:tiny:local::1", "The job has succeeded."]
 
 
+def test_what_a_job_computes_with_is_unknown_until_it_is_kept(store: Store) -> None:
+    job = add(store)
+    assert store.numbers(job) is None
+    kept = store.keep_numbers(job, Numbers(dtype="bfloat16", threads=3))
+    assert (store.numbers(job), kept) == (Numbers(dtype="bfloat16", threads=3),) * 2
+
+
 # events
 
 
@@ -378,7 +386,7 @@ def _held_since(store: Store, now: float) -> float:
 
 def test_a_newer_schema_is_refused_with_what_to_do(store: Store) -> None:
     with sqlite3.connect(store.home.database) as connection:
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+        connection.execute(f"PRAGMA user_version = {SCHEMA.version + 1}")
     connection.close()
     with pytest.raises(StorageError, match=r"written by a newer finetune_kit .*Upgrade the package"):
         Store(store.home)
