@@ -19,6 +19,7 @@ from finetune_kit._questions import (
     texts_of,
 )
 from finetune_kit._threads import in_thread
+from finetune_kit._warning import asked_from_here
 from finetune_kit.backends import (
     AnswersAsync,
     Backend,
@@ -33,6 +34,7 @@ from finetune_kit.backends import (
 from finetune_kit.backends.protocol import ChatMessages
 from finetune_kit.cards import ModelCard
 from finetune_kit.errors import ParameterError, TemplateError
+from finetune_kit.hosts.closing import warn_of_closing
 from finetune_kit.records import JsonValue
 from finetune_kit.templates import PromptTemplate
 
@@ -102,8 +104,13 @@ class ModelClient:
 
     @cached_property
     def card(self) -> ModelCard:
-        """Its papers; `UnknownModelError` where the backend has no such model."""
-        return self._given_card if self._given_card is not None else self._backend.card(self._name)
+        """Its papers; `UnknownModelError` where the backend has no such model.
+
+        Warns with `ShutdownWarning` of a model that stops to answer within 90 days, as each first call does.
+        """
+        card = self._given_card if self._given_card is not None else self._backend.card(self._name)
+        warn_of_closing(self._backend.profile, base=card.base, model=self._name)
+        return card
 
     def complete(
         self,
@@ -325,7 +332,8 @@ class ModelClient:
 
     async def _card_async(self) -> ModelCard:
         """The card, which may have to be fetched."""
-        return await asyncio.to_thread(lambda: self.card)
+        with asked_from_here():
+            return await asyncio.to_thread(lambda: self.card)
 
     async def _answers_async(self, asked: Question) -> list[Generation]:
         backend, name, sampling = self._backend, self._name, asked.sampling

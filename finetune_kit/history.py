@@ -13,6 +13,7 @@ from finetune_kit._tables import html_table, text_table
 from finetune_kit.backends import Backend, LocalBackend
 from finetune_kit.errors import ParameterError
 from finetune_kit.hosts import DAYS_OF_WARNING, host_profile, host_profiles, today
+from finetune_kit.hosts.closing import last_day
 from finetune_kit.hosts.told import Told, told_by_hosts, told_file
 from finetune_kit.job import FineTuneJob
 from finetune_kit.ledger import Intent, IntentState, Ledger
@@ -166,11 +167,8 @@ def jobs(host: str | None = None) -> JobTable:
 
 def _last_day(intent: Intent, told: Told | None) -> date | None:
     """As the host itself told it of the fine-tuned model, else that of its base."""
-    if told is not None and intent.fine_tuned_model in told.shuts_down:
-        return told.shuts_down[intent.fine_tuned_model]
     profile = host_profiles().get(intent.place.host)
-    facts = None if profile is None else profile.facts_of(intent.model)
-    return None if facts is None else facts.shuts_down
+    return last_day(intent.model, intent.fine_tuned_model, profile=profile, told=told)
 
 
 def _moment(seconds: float | None) -> datetime | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -260,6 +262,47 @@ def test_a_model_that_was_shut_down_is_called_so(host: HostSimulator, backend: H
             ModelClient(name, later).complete("Where is parcel 3?")
         with pytest.raises(ModelClosedError, match="2027-03-01"):
             later.chat("gpt-4.1", [[{"role": "user", "content": "Hi"}]], _greedy())
+
+
+def _asked(name: str, backend: HostedBackend) -> None:
+    ModelClient(name, backend).complete("Where is parcel 3?")
+
+
+def _asked_asynchronously(name: str, backend: HostedBackend) -> None:
+    async def ask() -> None:
+        await ModelClient(name, backend).complete_async("Where is parcel 3?")
+
+    asyncio.run(ask())
+
+
+def _streamed(name: str, backend: HostedBackend) -> None:
+    for _ in ModelClient(name, backend).stream("Where is parcel 3?"):
+        pass
+
+
+@pytest.mark.parametrize("ask", [_asked, _asked_asynchronously, _streamed])
+def test_a_call_of_a_model_that_closes_soon_warns_until_the_host_says_otherwise(
+    ask: Callable[[str, HostedBackend], None], host: HostSimulator, backend: HostedBackend
+) -> None:
+    name = backend.job(ended(host, started(host, lines(chat_rows(range(20)))))).fine_tuned_model or ""
+    with pytest.warns(ShutdownWarning, match="is shut down on 2027-01-14, in 50 days") as warned:
+        ask(name, backend)
+    [warning] = warned
+    assert warning.filename == __file__
+    finetune_kit.refresh_models(backend)  # 96 days
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ask(name, backend)
+
+
+def test_one_client_warns_once(host: HostSimulator, backend: HostedBackend) -> None:
+    name = backend.job(ended(host, started(host, lines(chat_rows(range(20)))))).fine_tuned_model or ""
+    model = ModelClient(name, backend)
+    with pytest.warns(ShutdownWarning):
+        model.complete("Where is parcel 0?")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.complete("Where is parcel 1?")
 
 
 def test_a_model_that_nobody_knows_is_no_closed_one(backend: HostedBackend) -> None:

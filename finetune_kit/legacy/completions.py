@@ -9,6 +9,7 @@ from typing import Any, Unpack
 from finetune_kit.backends import Backend, Generation, Sampling
 from finetune_kit.cards import ModelCard
 from finetune_kit.errors import UnknownModelError
+from finetune_kit.hosts.closing import warn_of_closing
 from finetune_kit.legacy.asking import many, model_name, refuse, reply_to_call, sampling_of, texts, usage
 from finetune_kit.legacy.asynchronous import in_thread
 from finetune_kit.legacy.calling import old_call
@@ -88,6 +89,8 @@ def _written(backend: Backend, model: str, prompts: Sequence[str], sampling: Sam
     if not prompts:
         return []
     card = _card(backend, model)
+    if card is not None:
+        warn_of_closing(backend.profile, base=card.base, model=model)
     if card is None or _goes_on(backend, card):
         return backend.complete(model, prompts, sampling)
     marks = card.taken_off or PromptTemplate(separator="", stop="", leading_space=False)

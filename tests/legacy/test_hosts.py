@@ -52,16 +52,19 @@ def test_on_a_host_that_takes_conversations_alone(monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr(openai, "api_base", host.base_url)
         with pytest.warns(ShutdownWarning, match="takes no new training") as warned:
             end = run_script()
-        [warning] = warned
-        assert warning.filename == str(SCRIPT)
-        assert SCRIPT.read_text(encoding="utf-8").splitlines()[warning.lineno - 1].startswith("job = openai.FineTune")
+        lines = SCRIPT.read_text(encoding="utf-8").splitlines()
+        assert {warning.filename for warning in warned} == {str(SCRIPT)}
+        trained, asked = [lines[warning.lineno - 1] for warning in warned]
+        assert trained.startswith("job = openai.FineTune")
+        assert "openai.Completion.create" in asked
         assert end["answer"] == "炒蛋今天20元"
         assert end["job"]["events"][0]["level"] == "warn"
         [file] = [one for one in host.files if str(one["filename"]).startswith("training")]
         sent = json.loads(openai.File.download(str(file["id"])).splitlines()[0])
-        asked, answered = sent["messages"]
-        assert (asked["content"], answered["content"]) == ("炒蛋多少钱?", "炒蛋今天20元")
-        with HostedBackend(api_key=KEY, base_url=host.base_url) as backend:
+        question, answer = sent["messages"]
+        assert (question["content"], answer["content"]) == ("炒蛋多少钱?", "炒蛋今天20元")
+        soon = pytest.warns(ShutdownWarning, match="is shut down on 2027-01-14, in 50 days")
+        with HostedBackend(api_key=KEY, base_url=host.base_url) as backend, soon:
             assert ModelClient(end["job"]["fine_tuned_model"], backend).complete("炒蛋多少钱?") == "炒蛋今天20元"
 
 
@@ -72,7 +75,8 @@ def test_a_base_model_of_then_is_called_by_the_one_that_stands_in_for_it(
     with HostSimulator(key=KEY) as host:
         monkeypatch.setattr(openai, "api_base", host.base_url)
         monkeypatch.setattr(openai, "api_key", KEY)
-        reply = openai.Completion.create(model=name, prompt="Hi", max_tokens=2)
+        with pytest.warns(ShutdownWarning, match=r"is shut down on 2027-01-14, in 50 days.*lists others"):
+            reply = openai.Completion.create(model=name, prompt="Hi", max_tokens=2)
     assert (reply.model, reply.choices[0].finish_reason) == ("gpt-4.1-mini-2025-04-14", "length")
     assert f"'{name}'" in caplog.text
     settings.forget()

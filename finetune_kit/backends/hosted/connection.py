@@ -7,6 +7,8 @@ import os
 import sys
 import threading
 import weakref
+from collections.abc import AsyncGenerator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
@@ -54,8 +56,8 @@ class Connection:
     hosts: str | os.PathLike[str] | None
     habits: Habits = field(default_factory=Habits)
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _async_clients: dict[asyncio.AbstractEventLoop, AsyncOpenAI] = field(
-        default_factory=dict["asyncio.AbstractEventLoop", "AsyncOpenAI"]
+    _async_clients: dict[asyncio.AbstractEventLoop, _Opened] = field(
+        default_factory=dict["asyncio.AbstractEventLoop", "_Opened"]
     )
     _asker: Asker | None = None
 
@@ -125,8 +127,8 @@ class Connection:
                 made = self.settings.async_client() if client is None else cast("AsyncOpenAI | None", twin(client))
                 if made is None:
                     return None
-                self._async_clients[loop] = made
-            made = self._async_clients[loop]
+                self._async_clients[loop] = _Opened(made)
+            made = self._async_clients[loop].client
         return AsyncAnswers(AsyncAsker(made, self._host(made)), self.habits)
 
     def close(self) -> None:
@@ -165,3 +167,28 @@ class Connection:
     def _is_azure(client: AnyClient) -> bool:
         named = (urlsplit(str(client.base_url)).hostname or "").endswith(_AZURE_HOST)
         return named or isinstance(client, (openai().AzureOpenAI, openai().AsyncAzureOpenAI))
+
+
+class _Opened:
+    """A client that lasts as long as the running event loop, whether or not somebody closes it.
+
+    A loop in its last moments closes the asynchronous generators that were begun in it, and this one the client:
+    `asyncio.run` for each call would otherwise leave a connection behind each time.
+    """
+
+    def __init__(self, client: AsyncOpenAI) -> None:
+        self.client = client
+        self._until_closed = _until_closed(client)
+        with suppress(StopIteration):  # which is how a generator that need not wait comes to its `yield`
+            self._until_closed.__anext__().send(None)
+
+    async def close(self) -> None:
+        """Close it now."""
+        await self._until_closed.aclose()
+
+
+async def _until_closed(client: AsyncOpenAI) -> AsyncGenerator[None]:
+    try:
+        yield
+    finally:
+        await client.close()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
 
+import openai
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -162,6 +164,17 @@ def test_answers_come_without_blocking_the_event_loop() -> None:
         assert asyncio.run(ask()) == ["hi"] * 20 + ["there"]
         assert asyncio.run(ask()) == ["hi"] * 20 + ["there"]  # in another loop
         assert len(host.asked) == 42
+
+
+def test_connections_are_closed_with_the_event_loop_that_opened_them() -> None:
+    """Where nobody closes the backend, as with `asyncio.run` for each call."""
+    with answering(completion("there")) as (backend, host):
+        for _call in range(3):
+            asyncio.run(backend.complete_async("m", ["Hi"], Sampling()))
+            clients = [one for one in gc.get_objects() if type(one) is openai.AsyncOpenAI]
+            opened = [one for one in clients if str(one.base_url).startswith(host.url)]
+            assert opened
+            assert all(one.is_closed() for one in opened)
 
 
 def test_an_error_in_the_event_loop_is_ours() -> None:
