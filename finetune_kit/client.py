@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 from finetune_kit._arguments import string
 from finetune_kit._questions import (
@@ -23,6 +25,9 @@ from finetune_kit._warning import asked_from_here
 from finetune_kit.backends import (
     AnswersAsync,
     Backend,
+    ExportDtype,
+    ExportFormat,
+    Exports,
     Generation,
     Sampling,
     Streams,
@@ -33,7 +38,7 @@ from finetune_kit.backends import (
 )
 from finetune_kit.backends.protocol import ChatMessages
 from finetune_kit.cards import ModelCard
-from finetune_kit.errors import ParameterError, TemplateError
+from finetune_kit.errors import BackendError, ParameterError, TemplateError
 from finetune_kit.hosts.closing import warn_of_closing
 from finetune_kit.records import JsonValue
 from finetune_kit.templates import PromptTemplate
@@ -291,6 +296,31 @@ class ModelClient:
             prompts = [template.prompt(text) for text in asked]
             ranked = self._backend.rank(self._name, prompts, [template.completion(label) for label in chosen])
         return [_label(chosen, probabilities) for probabilities in ranked]
+
+    def export(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        format: ExportFormat | None = None,  # noqa: A002 - the field's word
+        dtype: ExportDtype | None = None,
+    ) -> Path:
+        """Write the model for other programs, and return where; whole or not at all, and over nothing that is there.
+
+        `format` is `"safetensors"`, a folder with all weights, tokenizer and chat template, for transformers and vLLM;
+        `"gguf"`, one file for llama.cpp and what is built on it; or `"peft"`, a folder with the adapter alone. By
+        default a path that ends in .gguf makes that, and another one safetensors. `dtype` is `"bfloat16"`,
+        `"float16"`, `"float32"` or, for GGUF, `"q8_0"`; by default as the base model is stored. Only models on this
+        machine are exported: hosts keep the weights.
+
+        >>> model.export("support.gguf", dtype="q8_0")  # doctest: +SKIP
+        """
+        backend = self._backend
+        if not isinstance(backend, Exports):
+            raise BackendError(
+                f"{self._name} cannot be exported: {backend.profile.name!r} keeps the weights of its models. Train on "
+                "this machine (LocalBackend) for a model whose weights are yours."
+            )
+        return backend.export(self._name, path, format=format, dtype=dtype)
 
     @property
     def _takes_tools(self) -> bool:

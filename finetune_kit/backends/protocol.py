@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from pathlib import Path
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 from uuid import uuid4
 
@@ -19,6 +21,8 @@ TERMINAL = frozenset({"succeeded", "failed", "cancelled"})
 """Every other status is a live one: hosts add words of their own."""
 
 ChatMessages: TypeAlias = Sequence[Mapping[str, JsonValue]]
+ExportFormat: TypeAlias = Literal["peft", "safetensors", "gguf"]
+ExportDtype: TypeAlias = Literal["bfloat16", "float16", "float32", "q8_0"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -445,6 +449,22 @@ class DetailsJobs(Protocol):
 
     def job_details(self, job_id: str) -> JobDetails:
         """A job now with its card, or `JobNotFoundError`; nothing is remembered of it."""
+        ...
+
+
+@runtime_checkable
+class Exports(Protocol):
+    """What a backend may offer besides: its models as files for other programs."""
+
+    def export(
+        self,
+        model: str,
+        path: str | os.PathLike[str],
+        *,
+        format: ExportFormat | None = None,  # noqa: A002 - the field's word
+        dtype: ExportDtype | None = None,
+    ) -> Path:
+        """Write a model, whole or not at all, and return where."""
         ...
 
 

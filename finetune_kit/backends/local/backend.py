@@ -13,6 +13,7 @@ from finetune_kit._extras import installed, missing
 from finetune_kit._progress import Progress, print_progress
 from finetune_kit.backends.local.bases import check_folder
 from finetune_kit.backends.local.counting import local_tokens
+from finetune_kit.backends.local.export import Exported
 from finetune_kit.backends.local.generate import Answering
 from finetune_kit.backends.local.home import Home
 from finetune_kit.backends.local.launch import ensure_worker, start_worker
@@ -26,6 +27,8 @@ from finetune_kit.backends.protocol import (
     ChatMessages,
     Checkpoint,
     Event,
+    ExportDtype,
+    ExportFormat,
     FileState,
     Generation,
     JobSpec,
@@ -274,6 +277,26 @@ class LocalBackend:
     def example_tokens(self, model: str) -> ExampleTokens:
         """Counts examples by the base model's own tokenizer and chat template."""
         return local_tokens(self.home, self._base_of(model))
+
+    def export(
+        self,
+        model: str,
+        path: str | os.PathLike[str],
+        *,
+        format: ExportFormat | None = None,  # noqa: A002 - the field's word
+        dtype: ExportDtype | None = None,
+    ) -> Path:
+        """Write a model for other programs; see `ModelClient.export`."""
+        _ = self._store  # says what is not installed
+        tuned = model.startswith(FINE_TUNED_PREFIX)
+        exported = Exported(
+            home=self.home,
+            name=model if tuned else self._base_of(model),
+            base=self._base_of(model),
+            folder=self.home.root / self._record(model).folder if tuned else None,
+            card=self.card(model),
+        )
+        return exported.to(path, format=format, dtype=dtype, progress=self._progress)
 
     def _load(self, model: str) -> Answering:
         _ = self._store  # says what is not installed

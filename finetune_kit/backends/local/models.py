@@ -50,11 +50,19 @@ def base_folder(home: Home, base: str, progress: Progress) -> str:
 
 
 def load_base(
-    home: Home, base: str, *, device: str | None, packed: bool, progress: Progress, numbers: Numbers | None = None
+    home: Home,
+    base: str,
+    *,
+    device: str | None,
+    packed: bool,
+    progress: Progress,
+    numbers: Numbers | None = None,
+    dtype: Any = None,
 ) -> Loaded:
     """Load a base model; with `packed`, ready for packed rows where its architecture allows them.
 
-    `numbers` are what a run began with; without them they are those that this machine computes best with.
+    `numbers` are what a run began with; without them they are those that this machine computes best with. `dtype`
+    overrules their type: one of torch, or "auto" for that of the stored weights.
     """
     import_torch()
     transformers = require("transformers", extra="local", purpose="The engine on this machine")
@@ -64,7 +72,7 @@ def load_base(
     check_folder(where)
     safe: dict[str, Any] = {"revision": revision or "main", "trust_remote_code": False}
     chosen = pick_device(device)
-    dtype = (numbers or pick_numbers(home, chosen)).take()
+    dtype = (numbers or pick_numbers(home, chosen)).take() if dtype is None else dtype
     with _quiet():
         try:
             config = transformers.AutoConfig.from_pretrained(where, **safe)
@@ -92,7 +100,7 @@ def load_base(
         check_head(model, base)
     context = int(getattr(config, "max_position_embeddings", MAX_TOKENS_PER_EXAMPLE))
     encoder = Encoder(tokenizer, min(MAX_TOKENS_PER_EXAMPLE, context))
-    return Loaded(model, encoder, chosen, dtype, packable, context)
+    return Loaded(model, encoder, chosen, model.dtype, packable, context)
 
 
 def add_adapter(loaded: Loaded, *, seed: int, start_from: Path | None = None) -> None:
@@ -114,11 +122,14 @@ def add_adapter(loaded: Loaded, *, seed: int, start_from: Path | None = None) ->
     loaded.model.to(loaded.dtype)
 
 
-def merge_adapter(loaded: Loaded, folder: Path) -> None:
-    """Add an adapter into the weights, for generation: half the work of keeping it apart."""
+def merge_adapter(loaded: Loaded, folder: Path, *, exact: bool = False) -> None:
+    """Add an adapter into the weights, for generation: half the work of keeping it apart.
+
+    With `exact` the sum is rounded once, to the type of the weights.
+    """
     peft = require("peft", extra="local", purpose="The engine on this machine")
     with _quiet():
-        model = peft.PeftModel.from_pretrained(loaded.model, folder, autocast_adapter_dtype=False)
+        model = peft.PeftModel.from_pretrained(loaded.model, folder, autocast_adapter_dtype=exact)
         loaded.model = model.merge_and_unload()
 
 

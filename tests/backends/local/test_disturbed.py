@@ -275,24 +275,6 @@ def test_a_learning_rate_far_too_high_fails_the_job_with_advice(tiny_base: Path,
         job.wait(timeout_seconds=60)
 
 
-def run(command: list[str]) -> int:
-    return subprocess.run(command, capture_output=True, check=False).returncode
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 4 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
-    if sys.platform != "linux" or os.geteuid() != 0 or run(command):
-        pytest.skip("only root on Linux can mount a small disk")
-    yield folder
-    for pid in worker_pids(folder / "home"):
-        os.kill(pid, signal.SIGKILL)
-    until(lambda: run(["umount", str(folder)]) == 0, seconds=20)
-
-
 def fill(folder: Path) -> Path:
     filler = folder / "filler"
     with filler.open("ab", buffering=0) as file:
