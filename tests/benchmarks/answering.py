@@ -24,6 +24,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -68,9 +69,9 @@ def main() -> None:
 def trained(home: Path, rows: Sequence[tuple[str, str]]) -> ModelClient:
     """The model of an earlier run in this home, else a new one."""
     backend = LocalBackend(home, progress=lambda what, share: None)
-    for job in backend.jobs():
-        if job.fine_tuned_model is not None and f":{SUFFIX}:" in job.fine_tuned_model:
-            return ModelClient(job.fine_tuned_model, backend)
+    for earlier in backend.jobs():
+        if earlier.fine_tuned_model is not None and f":{SUFFIX}:" in earlier.fine_tuned_model:
+            return ModelClient(earlier.fine_tuned_model, backend)
     split = Split(training=Dataset.from_records(rows))
     job = split.train("smollm2-135m", backend=backend, suffix=SUFFIX, n_epochs=2, batch_size=16)
     return job.wait(timeout_seconds=1_800).model()
@@ -131,7 +132,7 @@ def _first(model: ModelClient, count: int, texts: Sequence[str]) -> float:
 
 def filled(count: int, texts: Sequence[str], number: int) -> str:
     """A text of about `count` tokens, which begins as no other."""
-    words = " ".join([f"{number}{number} asks:", *texts[number:], *texts * 20]).split()
+    words = " ".join([f"{number}{number} asks:", *texts[number:], *list(texts) * 20]).split()
     return " ".join(words[: round(count / 1.25)])
 
 
@@ -158,7 +159,7 @@ def _stall(model: ModelClient, texts: Sequence[str]) -> dict[str, float]:
             break
     asked.set()
     thread.join()
-    gaps = [(end, end - start) for start, end in zip(times, times[1:], strict=False)]
+    gaps = [(end, end - start) for start, end in pairwise(times)]
     during = [gap for end, gap in gaps if marks["begin"] <= end and end - gap <= marks["end"]]
     before = [gap for end, gap in gaps if end < marks["begin"]]
     return {
@@ -209,9 +210,7 @@ def _peer(task: dict[str, Any]) -> dict[str, Any]:
     prompts: list[list[int]] = task["prompts"]
 
     def load(attention: str) -> Any:
-        base = AutoModelForCausalLM.from_pretrained(
-            task["base"], dtype=torch.bfloat16, attn_implementation=attention
-        )
+        base = AutoModelForCausalLM.from_pretrained(task["base"], dtype=torch.bfloat16, attn_implementation=attention)
         return PeftModel.from_pretrained(base, task["adapter"], autocast_adapter_dtype=False).merge_and_unload().eval()
 
     def answer(model: Any, rows: Sequence[list[int]], most: int = MOST_TOKENS, **more: Any) -> list[str]:

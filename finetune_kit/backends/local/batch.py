@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -18,7 +18,9 @@ MOST_ROWS = 64
 CACHE_BYTES = 1 << 30
 """Of the keys and values of all rows; who does not fit waits until others have finished."""
 _TOKENS_AT_ONCE = 1024
-"""Of prompts in one pass, which bounds its memory, and the pause that it means for those who are being answered."""
+"""Of prompts in one pass, which bounds its memory."""
+_TOKENS_BETWEEN = 128
+"""The same while others are being answered: each of them gets a token after every piece."""
 _KEPT_STACKS = 4
 _WORTH_A_PASS = 64
 """Tokens that other prompts must save for one to go before them alone."""
@@ -41,12 +43,15 @@ class Batch(Protocol):
         """How many of those that wait may join now."""
         ...
 
-    def add(self, prompts: Sequence[Prompt]) -> torch.Tensor:
-        """Let them join behind the others; (prompts, vocabulary), what comes after each."""
+    def add(self, prompts: Sequence[Prompt], meanwhile: Callable[[], None] | None = None) -> torch.Tensor:
+        """Let them join behind the others; (prompts, vocabulary), what comes after each.
+
+        `meanwhile` is called between two pieces of what is read, and may `step` in the rows that were there before.
+        """
         ...
 
     def step(self, tokens: Sequence[int]) -> torch.Tensor:
-        """One token more in every row; (rows, vocabulary), what comes after it."""
+        """One token more in every row, or in the first ones; (rows, vocabulary), what comes after it."""
         ...
 
     def keep(self, rows: Sequence[int]) -> list[int]:
@@ -86,11 +91,11 @@ class SlotBatch:
                 return count
         return len(waiting)
 
-    def add(self, prompts: Sequence[Prompt]) -> torch.Tensor:
+    def add(self, prompts: Sequence[Prompt], meanwhile: Callable[[], None] | None = None) -> torch.Tensor:
         """The logits after each prompt."""
-        return self.decoder.head(self.prefill(prompts))
+        return self.decoder.head(self.prefill(prompts, meanwhile))
 
-    def prefill(self, prompts: Sequence[Prompt]) -> torch.Tensor:
+    def prefill(self, prompts: Sequence[Prompt], meanwhile: Callable[[], None] | None = None) -> torch.Tensor:
         """(prompts, width): what the model has made of their last tokens.
 
         What several prompts begin with is computed once, and kept where prompts of later calls may want it.
@@ -103,8 +108,10 @@ class SlotBatch:
         place = 0
         try:
             while place < len(prompts):
-                size = self._together(prompts[place:], shared[place:])
-                ends.append(self._pass(prompts[place : place + size]))
+                if place and meanwhile is not None:
+                    meanwhile()
+                size = self._together(prompts[place:], shared[place:], _at_once(meanwhile))
+                ends.append(self._pass(prompts[place : place + size], meanwhile))
                 for index in range(place, place + size):
                     self._keep_prefix(prompts[index], shared[index], first + index)
                 place += size
@@ -117,7 +124,7 @@ class SlotBatch:
         """The next logits of every row."""
         import torch
 
-        layout = self.cache.one_each()
+        layout = self.cache.one_each(len(tokens))
         ids = torch.tensor(tokens, device=self.decoder.device)
         return self.decoder.head(self.decoder.hidden(ids, layout, self.cache, self.deltas(layout)))
 
@@ -146,33 +153,35 @@ class SlotBatch:
             self._stacks[adapters] = Stack.of(adapters, len(self.decoder.layers), self.decoder.embedding)
         return Deltas.of(self._stacks[adapters], owners, layout.rows - layout.first_row)
 
-    def _pass(self, prompts: Sequence[Prompt]) -> torch.Tensor:
+    def _pass(self, prompts: Sequence[Prompt], meanwhile: Callable[[], None] | None) -> torch.Tensor:
         """New rows for prompts that go through the model together, a very long one in several passes."""
         import torch
 
-        first = len(self._owners)
+        first, at_once = len(self._owners), _at_once(meanwhile)
         known = [self.prefixes.longest(prompt.tokens, prompt.adapter) for prompt in prompts]
         self.cache.add(known)
         self._owners += [prompt.adapter for prompt in prompts]
         self._most += [prompt.most for prompt in prompts]
         parts = [prompt.tokens[length:] for prompt, length in zip(prompts, self.cache.lengths[first:], strict=True)]
         while True:
-            now = [part[:_TOKENS_AT_ONCE] for part in parts]
+            now = [part[:at_once] for part in parts]
             counts = [len(part) for part in now]
             layout = self.cache.several(first, counts)
             ids = torch.tensor([token for part in now for token in part], device=self.decoder.device)
             hidden = self.decoder.hidden(ids, layout, self.cache, self.deltas(layout))
-            parts = [part[_TOKENS_AT_ONCE:] for part in parts]
+            parts = [part[at_once:] for part in parts]
             if not any(parts):
                 return hidden[torch.tensor(counts, device=self.decoder.device).cumsum(0) - 1]
+            if meanwhile is not None:
+                meanwhile()
 
-    def _together(self, prompts: Sequence[Prompt], shared: Sequence[int]) -> int:
+    def _together(self, prompts: Sequence[Prompt], shared: Sequence[int], at_once: int) -> int:
         """How many of the prompts go through the model now: one, where the others are to begin with what it leaves."""
         tokens = 0
         for count, (prompt, length) in enumerate(zip(prompts, shared, strict=True)):
             known = self._known(prompt)
             tokens += len(prompt.tokens) - known
-            if count and tokens > _TOKENS_AT_ONCE:
+            if count and tokens > at_once:
                 return count
             begun = prompt.tokens[:length]
             others = [other for other in prompts[count + 1 :] if other.tokens[:length] == begun]
@@ -200,3 +209,7 @@ class SlotBatch:
                 lengths[place] = length
             self.prefixes.remember(tokens, adapter)
         return lengths
+
+
+def _at_once(meanwhile: Callable[[], None] | None) -> int:
+    return _TOKENS_AT_ONCE if meanwhile is None else _TOKENS_BETWEEN

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from inspect import signature
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,11 @@ class PaddedBatch:
         """None while there are rows."""
         return 0 if self._mask is not None else min(len(waiting), _MOST_ROWS)
 
-    def add(self, prompts: Sequence[Prompt]) -> torch.Tensor:
+    def add(
+        self,
+        prompts: Sequence[Prompt],
+        meanwhile: Callable[[], None] | None = None,  # noqa: ARG002 - nobody is being answered then
+    ) -> torch.Tensor:
         """The logits after each prompt."""
         import torch
         from transformers import DynamicCache

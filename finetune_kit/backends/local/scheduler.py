@@ -1,8 +1,9 @@
 """One thread for each model in memory: it answers all who ask, from any thread, in one batch.
 
 Between two tokens, those who have finished or gone away leave the batch, and those who wait join it: one request of
-each call in turn, so that a call of thousands does not keep a short one waiting. Other work on the model (`run`) takes
-its turn too, so that nothing else computes beside it.
+each call in turn, so that a call of thousands does not keep a short one waiting. A long prompt is read in pieces, and
+after each of them those who are being answered get a token. Other work on the model (`run`) takes its turn too, so that
+nothing else computes beside it.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ class Scheduler:
     _changed: threading.Condition = field(init=False)
     _thread: threading.Thread | None = field(init=False)
     _closed: bool = field(init=False)
+    _step_failed: bool = field(default=False)
 
     def __post_init__(self) -> None:
         self.forget()
@@ -139,7 +141,19 @@ class Scheduler:
         self._leave()
         self._join()
         if self._active:
-            self._take(self.batch.step(self._next), range(len(self._active)))
+            self._step()
+
+    def _step(self) -> None:
+        """A token for each of those who are being answered."""
+        self._step_failed = True
+        logits = self.batch.step(self._next)
+        self._step_failed = False
+        self._take(logits, range(len(self._active)))
+
+    def _meanwhile(self) -> None:
+        """The same between two pieces of a prompt; those who are over by then leave when it is read."""
+        if not all(request.over for _, request in self._active):
+            self._step()
 
     def _leave(self) -> None:
         """Free the places of those who are over."""
@@ -169,11 +183,16 @@ class Scheduler:
             return
         first = len(self._active)
         try:
-            logits = self.batch.add([request.prompt for _, request in joining])
-        except Exception as error:  # noqa: BLE001 - those who were being answered go on
-            for call, request in joining:
+            logits = self.batch.add(
+                [request.prompt for _, request in joining], self._meanwhile if self._active else None
+            )
+        except Exception as error:
+            for call, request in joining:  # those who were being answered go on
                 request.error = _ours(error)
                 call.one_is_over(request)
+            if self._step_failed:
+                self._step_failed = False
+                raise
             return
         self._active += joining
         self._next += [0] * len(joining)

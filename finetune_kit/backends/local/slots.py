@@ -86,17 +86,17 @@ class SlotCache:
             self.clear()
         return order
 
-    def one_each(self) -> Layout:
-        """The layout of one more token in every row."""
+    def one_each(self, rows: int) -> Layout:
+        """The layout of one more token in each of the first `rows`."""
         import torch
 
-        rows, device = len(self.lengths), self.decoder.device
-        visible = max(self.lengths) + 1
-        self.reserve(rows, visible)
-        places = torch.tensor(self.lengths, device=device)
+        lengths, device = self.lengths[:rows], self.decoder.device
+        visible = max(lengths) + 1
+        self.reserve(len(self.lengths), visible)
+        places = torch.tensor(lengths, device=device)
         hidden = torch.arange(visible, device=device) > places[:, None]
         mask = torch.zeros(hidden.shape, dtype=self.decoder.dtype, device=device).masked_fill_(hidden, -torch.inf)
-        self.lengths = [length + 1 for length in self.lengths]
+        self.lengths[:rows] = [length + 1 for length in lengths]
         return Layout(
             torch.arange(rows, device=device), places, places, 0, rows, visible, mask[:, None, None], None, None
         )

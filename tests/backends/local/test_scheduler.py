@@ -42,10 +42,10 @@ class Watched:
     def room(self, waiting: Sequence[Prompt]) -> int:
         return self.batch.room(waiting)
 
-    def add(self, prompts: Sequence[Prompt]) -> Any:
+    def add(self, prompts: Sequence[Prompt], meanwhile: Callable[[], None] | None = None) -> Any:
         self.before_add(prompts)
         self.joined.append(len(prompts))
-        return self.batch.add(prompts)
+        return self.batch.add(prompts, meanwhile)
 
     def step(self, tokens: Sequence[int]) -> Any:
         self.before_step()
@@ -234,6 +234,64 @@ def test_one_that_is_larger_than_the_budget_is_answered_alone(
     asked = prompts(loaded)
     assert model.generate(asked, GREEDY) == [alone(loaded, prompt, GREEDY) for prompt in asked]
     assert set(batch.rows) == {1}
+
+
+def test_those_who_are_answered_go_on_while_a_long_prompt_is_read(
+    loaded: Loaded, watched: tuple[Answering, Watched], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("finetune_kit.backends.local.batch._TOKENS_BETWEEN", 16)
+    model, batch = watched
+    long = [5 + number % 200 for number in range(400)]
+    answers: list[Generation] = []
+    thread = threading.Thread(target=lambda: answers.extend(model.generate([long, [9, 8], long[:90]], GREEDY)))
+    asked = [[7, 8, 9], [5, 6]]
+    samplings = [Sampling(max_tokens=50), Sampling(max_tokens=12)]
+    at: list[int] = []
+
+    def come() -> None:
+        if len(batch.rows) == 4:
+            thread.start()
+            until(lambda: model.served.scheduler._calls)
+
+    def look(prompts: Sequence[Prompt]) -> None:
+        at.append(len(batch.rows))
+
+    batch.before_step, batch.before_add = come, look
+    call = [model._call([prompt], sampling) for prompt, sampling in zip(asked, samplings, strict=True)]
+    for one in call:
+        model.served.scheduler.submit(one)
+    for one in call:
+        one.finished.wait(60)
+    thread.join()
+    assert [one.answers() for one in call] == [
+        [alone(loaded, prompt, sampling)] for prompt, sampling in zip(asked, samplings, strict=True)
+    ]
+    assert answers == [alone(loaded, prompt, GREEDY) for prompt in (long, [9, 8], long[:90])]
+    read_for = batch.rows[at[-1] :].index(max(batch.rows[at[-1] :]))  # steps until the readers take part
+    assert read_for >= 400 // 16
+
+
+def test_a_step_that_fails_while_a_prompt_is_read_is_told_to_all(
+    loaded: Loaded, watched: tuple[Answering, Watched], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("finetune_kit.backends.local.batch._TOKENS_BETWEEN", 16)
+    model, batch = watched
+    second = model._call([[5] * 300], GREEDY)
+
+    def come() -> None:
+        if len(batch.rows) == 3:
+            model.served.scheduler.submit(second)
+        if batch.joined == [1, 1] and not second.finished.is_set():
+            batch.before_step = lambda: None
+            raise RuntimeError("a cosmic ray")
+
+    batch.before_step = come
+    with pytest.raises(EngineError, match="a cosmic ray"):
+        model.generate([[5, 6]], Sampling(max_tokens=100))
+    second.finished.wait(60)
+    with pytest.raises(EngineError, match="a cosmic ray"):
+        second.answers()
+    assert model.generate([[5, 6]], GREEDY) == [alone(loaded, [5, 6], GREEDY)]
 
 
 def test_an_error_of_one_leaves_the_others_as_they_were(loaded: Loaded, watched: tuple[Answering, Watched]) -> None:
