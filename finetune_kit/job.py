@@ -231,13 +231,13 @@ class FineTuneJob:
         return self
 
     def cancel(self) -> FineTuneJob:
-        """Stop the run for good; it ends as cancelled within a step."""
+        """Stop the run for good; on this machine it is cancelled within a second."""
         self._learn(self._backend.cancel(self.id))
         remembering.let_go(self._backend, self.id)
         return self
 
     def pause(self) -> FineTuneJob:
-        """Stop the run for now."""
+        """Stop the run for now; on this machine it is paused within a second."""
         self._learn(self._backend.pause(self.id))
         return self
 

@@ -16,7 +16,7 @@ from finetune_kit.backends.local.counting import local_tokens
 from finetune_kit.backends.local.export import Exported
 from finetune_kit.backends.local.generate import Answering
 from finetune_kit.backends.local.home import Home
-from finetune_kit.backends.local.launch import ensure_worker, start_worker
+from finetune_kit.backends.local.launch import ensure_worker, see_to_wish, start_worker
 from finetune_kit.backends.local.models import EMBEDDED
 from finetune_kit.backends.local.ranking import rank_by
 from finetune_kit.backends.local.serving import Shelf
@@ -210,13 +210,15 @@ class LocalBackend:
         return self._store.checkpoints(job_id)
 
     def cancel(self, job_id: str) -> JobState:
-        """Stop a job for good: at once where it waits, after the step in hand where it runs."""
+        """Stop a job for good: within a second, whatever its worker is doing."""
         self._store.cancel(job_id)
+        see_to_wish(self.home, self._store, job_id)
         return self.job(job_id)
 
     def pause(self, job_id: str) -> JobState:
-        """Stop a job for now: it goes on from the same step."""
+        """Stop a job for now, within a second: it goes on from the same step, or from the state saved last."""
         self._store.pause(job_id)
+        see_to_wish(self.home, self._store, job_id)
         return self.job(job_id)
 
     def resume(self, job_id: str) -> JobState:

@@ -31,7 +31,12 @@ ALTER TABLE jobs ADD COLUMN dtype TEXT;
 ALTER TABLE jobs ADD COLUMN threads INTEGER;
 """
 """What a job computes with, fixed when it first starts."""
-SCHEMA = Schema(migrations=(_FIRST, _NUMBERS), moved_away="models stay in their folders.")
+_WORKER = """
+CREATE TABLE IF NOT EXISTS worker (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1), pid INTEGER NOT NULL, mark TEXT NOT NULL, beat_at REAL NOT NULL);
+"""
+"""The process that holds the training lock, or held it last."""
+SCHEMA = Schema(migrations=(_FIRST, _NUMBERS, _WORKER), moved_away="models stay in their folders.")
 
 
 def open_database(home: Home) -> Database:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from finetune_kit.backends.local.device import quiet_threads
@@ -15,6 +16,12 @@ from finetune_kit.errors import EngineError
 _WORKER_MODULE = "finetune_kit.backends.local.worker"
 _SPAWN_PAUSE_SECONDS = 5.0
 """Within this time a started worker has taken the lock."""
+MEETING_SECONDS = 1.0
+"""Within this time a wish is met; a worker that has not stopped by then is ended."""
+SILENT_SECONDS = 60.0
+"""A worker that lives is heard of every few seconds."""
+_SECOND_LOOK_SECONDS = 2.0
+_LOOK_SECONDS = 0.02
 _LAST_WORDS_BYTES = 4096
 _QUIET = {"HF_HUB_DISABLE_TELEMETRY": "1", "TQDM_DISABLE": "1", "PYTHONUNBUFFERED": "1"}
 if sys.platform == "win32":
@@ -23,6 +30,8 @@ else:
     _CREATION_FLAGS = 0
 _children: list[tuple[Path, subprocess.Popen[bytes]]] = []
 """Workers that this process started, each with its home: kept so that finished ones are reaped."""
+_silent: dict[Path, tuple[float, float]] = {}
+"""By home: when a silent worker was last heard of, and when this process has noticed it, by a clock of its own."""
 
 
 def start_worker(home: Home, store: Store) -> None:
@@ -37,7 +46,7 @@ def ensure_worker(home: Home, store: Store) -> None:
     Raises `EngineError` with the worker's last words where one that this process started has ended in an error.
     """
     failed = _reap(home)
-    if _is_training(home):
+    if _is_training(home) and not _ended_silent(home, store):
         return
     if failed:
         raise EngineError(
@@ -46,6 +55,58 @@ def ensure_worker(home: Home, store: Store) -> None:
         )
     if store.may_spawn(pause_seconds=_SPAWN_PAUSE_SECONDS):
         _spawn(home)
+
+
+def see_to_wish(home: Home, store: Store, job_id: str) -> None:
+    """Return once the job is put down as was wished; a worker that does not stop within a second is ended.
+
+    Where it cannot be ended, because it is not to be seen from here, the wish stays for it.
+    """
+    from filelock import FileLock, Timeout
+
+    deadline, ended = time.monotonic() + MEETING_SECONDS, False
+    while store.wish(job_id):
+        with home.writing(home.training_lock):
+            try:
+                with FileLock(home.training_lock).acquire(blocking=False):
+                    store.obey(job_id, go_on=True)  # whoever had it in hand is dead
+                    break
+            except Timeout:
+                pass
+        if time.monotonic() >= deadline:
+            worker = store.worker()
+            if ended or worker is None or not worker[0].kill():
+                return
+            ended, deadline = True, deadline + MEETING_SECONDS
+        time.sleep(_LOOK_SECONDS)
+    if store.waits() and not _is_training(home):
+        start_worker(home, store)
+
+
+def _ended_silent(home: Home, store: Store) -> bool:
+    """End a worker that has hung, and return whether there was one.
+
+    Two looks have to find the same silence: after a sleep of the machine, or when its clock was set, all are silent.
+    """
+    worker = store.worker()
+    if worker is None or time.time() - worker[1] < SILENT_SECONDS:
+        _silent.pop(home.root, None)
+        return False
+    heard_at, noticed = _silent.setdefault(home.root, (worker[1], time.monotonic()))
+    if heard_at != worker[1]:
+        del _silent[home.root]
+        return False
+    if time.monotonic() - noticed < _SECOND_LOOK_SECONDS or not worker[0].kill():
+        return False
+    del _silent[home.root]
+    store.tell_in_hand(
+        f"Nothing was heard of the worker (process {worker[0].pid}) for {time.time() - heard_at:.0f} s, though it "
+        "lived: it was ended, and a new one goes on from the last saved state."
+    )
+    until = time.monotonic() + MEETING_SECONDS
+    while _is_training(home) and time.monotonic() < until:  # the system frees the lock in a moment
+        time.sleep(_LOOK_SECONDS)
+    return True
 
 
 def _is_training(home: Home) -> bool:

@@ -20,6 +20,7 @@ from finetune_kit._progress import Progress
 from finetune_kit._version import __version__
 from finetune_kit.backends.local.device import pick_device, pick_numbers
 from finetune_kit.backends.local.encoding import Encoder
+from finetune_kit.backends.local.guard import Guard
 from finetune_kit.backends.local.home import Home
 from finetune_kit.backends.local.models import Loaded, add_adapter, load_base
 from finetune_kit.backends.local.preferences import Pairs
@@ -52,8 +53,11 @@ PREFERENCE_COLUMNS = {
 _TOLD_SECONDS = 5.0
 
 
-def run_job(home: Home, store: Store, job_id: str) -> None:
-    """Train the job to its end, or until a wish stops it; the job's final status is written here but for failures."""
+def run_job(home: Home, store: Store, job_id: str, guard: Guard) -> None:
+    """Train the job to its end, or until a wish stops it; the job's final status is written here but for failures.
+
+    `guard` is told of the run as soon as there is a state to save.
+    """
     spec = StoredSpec.model_validate_json(store.spec(job_id))
     if _stopped_early(store, job_id):
         return
@@ -96,6 +100,7 @@ def run_job(home: Home, store: Store, job_id: str) -> None:
         store.event(job_id, f"Going on after step {trainer.step} of {trainer.total_steps}.")
     store.rewind(job_id, step=trainer.step)
     run = _Run(home, store, job_id, spec, settings, trainer)
+    guard.run = trainer
     with home.writing(home.job(job_id)):
         try:
             trainer.run(run)

@@ -21,6 +21,7 @@ import orjson
 from finetune_kit.backends.local.database import open_database
 from finetune_kit.backends.local.device import Numbers
 from finetune_kit.backends.local.home import Home
+from finetune_kit.backends.local.process import Process
 from finetune_kit.backends.protocol import TERMINAL, Checkpoint, Event, FileState, JobFault, JobState
 from finetune_kit.errors import JobNotFoundError, UnknownFileError
 from finetune_kit.records import JsonValue
@@ -181,16 +182,19 @@ class Store:
                 _set_wish(connection, job_id, "")
         return False
 
-    def obey(self, job_id: str) -> str:
-        """Put down a job in hand as was wished; return its new status.
+    def obey(self, job_id: str, *, go_on: bool = False) -> str:
+        """Put down a job in hand as was wished; return its status then.
 
-        A wish that was taken back in the meantime queues it again.
+        A wish that was taken back in the meantime queues it again or, with `go_on`, leaves it in hand.
         """
         with self._database.transaction() as connection:
+            row = self._row(connection, job_id)
+            if row["status"] not in CLAIMED or (go_on and not row["wish"]):
+                return str(row["status"])
             to, message = {
                 "cancel": ("cancelled", "Cancelled."),
                 "pause": ("paused", "Paused; resume() goes on from here."),
-            }.get(self._row(connection, job_id)["wish"], ("queued", "Resumed."))
+            }.get(row["wish"], ("queued", "Resumed."))
             _set_status(connection, job_id, to, message)
         return to
 
@@ -309,6 +313,13 @@ class Store:
         with self._database.transaction() as connection:
             _insert_event(connection, job_id, level="info", message=message)
 
+    def tell_in_hand(self, message: str) -> None:
+        """Record a warning for the job that a worker has in hand, if one has."""
+        with self._database.transaction() as connection:
+            found = connection.execute("SELECT id FROM jobs WHERE status IN (?, ?)", CLAIMED).fetchall()
+            for row in found:
+                _insert_event(connection, row["id"], level="warn", message=message)
+
     def events(self, job_id: str, *, after: str | None = None) -> list[Event]:
         """A job's events, the oldest first."""
         with self._database.reading() as connection:
@@ -368,6 +379,30 @@ class Store:
         )
 
     # workers
+
+    def works(self, process: Process) -> None:
+        """Note which process holds the training lock now."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO worker (only_row, pid, mark, beat_at) VALUES (1, ?, ?, ?)",
+                (process.pid, process.mark, time.time()),
+            )
+
+    def beat(self) -> None:
+        """Note that it lives."""
+        with self._database.transaction() as connection:
+            connection.execute("UPDATE worker SET beat_at = ?", (time.time(),))
+
+    def worker(self) -> tuple[Process, float] | None:
+        """The process that has noted last that it holds the training lock, and when it was last heard of."""
+        with self._database.reading() as connection:
+            row = connection.execute("SELECT * FROM worker").fetchone()
+        return None if row is None else (Process(row["pid"], row["mark"]), row["beat_at"])
+
+    def waits(self) -> bool:
+        """Whether a job is to be taken in hand."""
+        with self._database.reading() as connection:
+            return connection.execute("SELECT 1 FROM jobs WHERE status = 'queued' LIMIT 1").fetchone() is not None
 
     def may_spawn(self, *, pause_seconds: float) -> bool:
         """Whether no worker was started in the last `pause_seconds`; if so, note that one is started now."""

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 import random
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -118,6 +120,7 @@ class Trainer:
     _parameters: list[torch.Tensor] = field(init=False)
     _master: list[torch.Tensor] = field(init=False)
     _optimizer: torch.optim.AdamW = field(init=False)
+    _turn: threading.RLock = field(init=False, default_factory=threading.RLock)
 
     def __post_init__(self) -> None:
         import torch
@@ -144,31 +147,43 @@ class Trainer:
         self.loaded.model.train()
         started, first_step, saved = time.monotonic(), self.step, time.monotonic()
         for number, batch in self._batches():
-            shown = self._train_on(batch, self._learning_rate(number))
-            self.step, self.last_loss = number, shown.loss
-            self.tokens += sum(len(example.tokens) for example in batch)
-            per_step = (time.monotonic() - started) / (number - first_step)
-            step = Step(
-                step=number,
-                total_steps=self.total_steps,
-                epoch=-(-number // self.steps_per_epoch),
-                loss=shown.loss,
-                accuracy=shown.accuracy,
-                margin=shown.margin,
-                tokens=self.tokens,
-                seconds_left=per_step * (self.total_steps - number),
-            )
-            epoch_is_over = number % self.steps_per_epoch == 0
-            if epoch_is_over:
-                self.last_validation = self.measure()
-            wish = watcher.stepped(step, self.last_validation if epoch_is_over else None)
-            if epoch_is_over:
-                watcher.epoch_ended(step, self.last_validation)
+            shown = self._gradients(batch)
+            with self._turn:  # a state in which the step has changed the weights and was not told yet is none
+                self._update(self._learning_rate(number))
+                self.step, self.last_loss = number, shown.loss
+                self.tokens += sum(len(example.tokens) for example in batch)
+                per_step = (time.monotonic() - started) / (number - first_step)
+                step = Step(
+                    step=number,
+                    total_steps=self.total_steps,
+                    epoch=-(-number // self.steps_per_epoch),
+                    loss=shown.loss,
+                    accuracy=shown.accuracy,
+                    margin=shown.margin,
+                    tokens=self.tokens,
+                    seconds_left=per_step * (self.total_steps - number),
+                )
+                epoch_is_over = number % self.steps_per_epoch == 0
+                if epoch_is_over:
+                    self.last_validation = self.measure()
+                wish = watcher.stepped(step, self.last_validation if epoch_is_over else None)
+                if epoch_is_over:
+                    watcher.epoch_ended(step, self.last_validation)
             if wish:
                 raise Stopped(wish)
             if watcher.should_save(time.monotonic() - saved):
                 self.save_state()
                 saved = time.monotonic()
+
+    @contextmanager
+    def at_rest(self, *, timeout_seconds: float) -> Generator[bool]:
+        """For another thread: the state does not change meanwhile; false where that could not be had in time."""
+        had = self._turn.acquire(timeout=timeout_seconds)
+        try:
+            yield had
+        finally:
+            if had:
+                self._turn.release()
 
     def measure(self) -> Measurement | None:
         """Loss and accuracy on the validation set, if there is one."""
@@ -231,15 +246,19 @@ class Trainer:
         share = (step - warm_up) / max(1, self.total_steps - warm_up)
         return peak * (0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * share)))
 
-    def _train_on(self, batch: Sequence[Encoded] | Sequence[Pair], learning_rate: float) -> Measurement:
-        import torch
-
+    def _gradients(self, batch: Sequence[Encoded] | Sequence[Pair]) -> Measurement:
+        """Of the mean loss, in the parameters; nothing that is saved changes."""
         whole = self._passed(batch, learn=True)
         if not math.isfinite(whole.loss_sum):
             raise EngineError(
                 f"the training loss is {whole.loss_sum} at step {self.step + 1}: the learning rate is too high for "
                 "this data. Train with a smaller learning_rate_multiplier."
             )
+        return _mean(whole)
+
+    def _update(self, learning_rate: float) -> None:
+        import torch
+
         for master, parameter in zip(self._master, self._parameters, strict=True):
             master.grad = None if parameter.grad is None else parameter.grad.float()
             parameter.grad = None
@@ -247,7 +266,6 @@ class Trainer:
         self._optimizer.param_groups[0]["lr"] = learning_rate
         self._optimizer.step()
         self._copy_to_model()
-        return _mean(whole)
 
     def _copy_to_model(self) -> None:
         import torch
@@ -263,6 +281,10 @@ class Trainer:
 
     def save_state(self) -> None:
         """Write what the run needs to go on, under a name that is whole or absent."""
+        with self._turn:
+            self._save_state()
+
+    def _save_state(self) -> None:
         import torch
 
         tensors: dict[str, torch.Tensor] = {}

@@ -12,7 +12,10 @@ import traceback
 from pathlib import Path
 
 from finetune_kit._home import LEAST_FREE_BYTES
+from finetune_kit.backends.local.guard import Guard
 from finetune_kit.backends.local.home import DISK_FULL_STATUS, Home
+from finetune_kit.backends.local.launch import start_worker
+from finetune_kit.backends.local.process import Process
 from finetune_kit.backends.local.run import run_job
 from finetune_kit.backends.local.state import StateFile
 from finetune_kit.backends.local.store import LIVE, Store
@@ -26,11 +29,18 @@ _LOCK_POLL_SECONDS = 0.2
 
 def main(root: str) -> None:
     """Train every job that waits, then end."""
-    from filelock import FileLock
+    from filelock import FileLock, Timeout
 
     home = Home(Path(root))
     store = Store(home)
+    next_in_line = FileLock(home.root / "next.lock")
+    try:
+        next_in_line.acquire(blocking=False)
+    except Timeout:
+        return  # another worker waits for its turn, and will find the same jobs
     with FileLock(home.training_lock, poll_interval=_LOCK_POLL_SECONDS):
+        next_in_line.release()
+        store.works(Process.current())
         _sweep(home, store)
         while (job_id := store.claim(most_attempts=MOST_ATTEMPTS)) is not None:
             _run(home, store, job_id)
@@ -50,14 +60,25 @@ def _sweep(home: Home, store: Store) -> None:
 
 def _run(home: Home, store: Store, job_id: str) -> None:
     """One job; whatever goes wrong in it becomes its reason, and the next one is taken."""
+    guard = Guard(store, job_id, leave=lambda: _leave(home, store))
     try:
-        run_job(home, store, job_id)
+        with guard.watching():
+            run_job(home, store, job_id, guard)
     except FinetuneKitError as error:
         _fail(store, job_id, JobFault(code=_code(error), message=str(error)))
     except Exception as error:  # noqa: BLE001  the outermost edge: a job must never end without a reason
         traceback.print_exc()  # into the worker's log
         reason = f"{type(error).__name__}: {error}. The traceback is in {home.worker_log}."
         _fail(store, job_id, JobFault(code="engine_error", message=reason))
+
+
+def _leave(home: Home, store: Store) -> None:
+    """End this process, whatever its other thread is doing; others take up what waits."""
+    try:
+        if store.waits():
+            start_worker(home, store)
+    finally:
+        os._exit(0)
 
 
 def _fail(store: Store, job_id: str, fault: JobFault) -> None:

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from finetune_kit import FineTuneJob, LocalBackend, Results
+from finetune_kit import Dataset, FineTuneJob, LocalBackend, Results
+from finetune_kit.backends.local import launch
 from finetune_kit.backends.local.launch import ensure_worker
 from finetune_kit.backends.local.store import Store
 from finetune_kit.backends.local.worker import MOST_ATTEMPTS
@@ -170,6 +171,73 @@ def test_cancelling_while_the_model_loads_is_not_forgotten(backend: LocalBackend
     with pytest.raises(JobCancelledError):
         job.wait(timeout_seconds=60)
     assert job.state.step is None or job.state.step <= 1
+
+
+@pytest.fixture(scope="module")
+def deep_base(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With so many layers that a large batch takes many seconds."""
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+    folder = tmp_path_factory.mktemp("bases") / "deep"
+    config = AutoConfig.from_pretrained(tiny_base, num_hidden_layers=64)
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(tiny_base).save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("wish", ["pause", "cancel"])
+def test_a_wish_is_met_at_once_in_the_middle_of_a_long_step(wish: str, deep_base: Path, backend: LocalBackend) -> None:
+    deep = LocalBackend(home=backend.home.root, base=str(deep_base))
+    data = Dataset.from_records([(f"question {i} " + "why " * 80, "red") for i in range(512)]).split(0.9)
+    job = data.train("davinci", backend=deep, n_epochs=2, batch_size=256)
+    until(lambda: job.refresh().status == "running")
+    asked = {"pause": job.pause, "cancel": job.cancel}[wish]()
+    assert asked.status == {"pause": "paused", "cancel": "cancelled"}[wish]
+    assert job.state.step is None
+    until(lambda: not worker_pids(backend.home.root))
+
+
+@pytest.mark.parametrize("wish", ["pause", "cancel"])
+def test_a_wish_is_met_though_the_worker_is_stopped(wish: str, backend: LocalBackend, undisturbed: Results) -> None:
+    """It is ended by whoever asks, and what waits is taken up by another."""
+    job, waiting = start_middling(backend), colours().train(backend=backend, n_epochs=1)
+    until_step(job, 3)
+    (pid,) = (pid for pid in worker_pids(backend.home.root) if pid == noted_worker(backend))
+    os.kill(pid, signal.SIGSTOP)
+    asked = {"pause": job.pause, "cancel": job.cancel}[wish]()
+    assert asked.status == {"pause": "paused", "cancel": "cancelled"}[wish]
+    waiting.wait(timeout_seconds=60)
+    if wish == "pause":
+        job.resume()
+        assert job.wait(timeout_seconds=120).results() == undisturbed
+
+
+def noted_worker(backend: LocalBackend) -> int:
+    worker = Store(backend.home).worker()
+    assert worker is not None
+    return worker[0].pid
+
+
+def test_a_worker_that_hangs_is_noticed_and_replaced(
+    backend: LocalBackend, undisturbed: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = start_middling(backend)
+    until_step(job, 3)
+    os.kill(noted_worker(backend), signal.SIGSTOP)
+    with monkeypatch.context() as patch:
+        patch.setattr(launch, "SILENT_SECONDS", 0.2)
+        patch.setattr(launch, "_SECOND_LOOK_SECONDS", 0.1)
+        until(lambda: "Nothing was heard of the worker" in str(job.refresh().events()))
+    assert job.wait(timeout_seconds=120).results() == undisturbed
+
+
+def test_many_jobs_have_one_worker_and_one_that_waits_for_its_turn(backend: LocalBackend) -> None:
+    running, others = start_long(backend), [start_long(backend) for _ in range(5)]
+    until_step(running, 1)
+    until(lambda: len(worker_pids(backend.home.root)) <= 2)
+    for job in others:
+        assert job.cancel().status == "cancelled"
+    assert running.cancel().status == "cancelled"
 
 
 def test_a_waiting_job_is_cancelled_at_once_and_the_next_one_runs(backend: LocalBackend) -> None:
