@@ -38,7 +38,7 @@ BATCHES = (8, 16, 32, 64, 100)
 READS = (30, 1_500)
 """Tokens of prompts after which the first token is waited for."""
 LONG_TOKENS = 6_000
-STREAMED_TOKENS = 120
+STREAMED_TOKENS = 600
 
 
 def main() -> None:
@@ -116,7 +116,7 @@ def _ours(home: Path, asked: Sequence[tuple[str, str]], task: Path) -> dict[str,
     found["answers"], found["labels"] = answers, [label.label for label in labels]
     found["tokens"] = statistics.mean(answer.generation.completion_tokens for answer in answers)
     found["first"] = {str(count): _first(model, count, texts) for count in READS}
-    found["stall"] = _stall(fresh(), texts)
+    found["stall"] = _stall(ModelClient("smollm2-135m", LocalBackend(home)), texts)
     _write_task(model, home, texts, task)
     return found
 
@@ -148,12 +148,13 @@ def _stall(model: ModelClient, texts: Sequence[str]) -> dict[str, float]:
         list(model.stream(filled(LONG_TOKENS, texts, 7), max_tokens=1))
         marks["end"] = time.perf_counter()
 
+    model.complete("warm up", max_tokens=4)
     thread = threading.Thread(target=read_long)
     thread.start()
-    # A text that the model does not end, whatever it is: nothing but its length ends it.
-    for _ in model.stream(texts[0], max_tokens=4 * STREAMED_TOKENS, temperature=2.0, seed=1):
+    story = "Write a long story about a parcel that travels around the world, with all its stations."
+    for _ in model.stream(story, max_tokens=STREAMED_TOKENS, temperature=1.0, seed=1):
         times.append(time.perf_counter())
-        if len(times) == STREAMED_TOKENS // 4:
+        if len(times) == 30:
             asked.set()
         if "end" in marks and times[-1] > marks["end"] + 0.2:
             break

@@ -93,6 +93,12 @@ class Scheduler:
             future.cancel()
             raise
 
+    def retire(self) -> None:
+        """Keep no thread, and with it the model in memory, longer than somebody waits for an answer."""
+        with self._changed:
+            self.idle_seconds = 0.0
+            self._changed.notify_all()
+
     def close(self) -> None:
         """Take no more, and end the thread after the token in hand."""
         with self._changed:

@@ -58,6 +58,7 @@ class Shelf:
                 _, gone = self._kept.popitem(last=False)
                 if gone.model.adapter is not None:
                     gone.model.forget_prefixes()
+                self._let_go(gone.model.served)
             return self._kept[name].model
 
     def _load(self, base: str, folder: Path | None) -> Answering:
@@ -69,8 +70,14 @@ class Shelf:
         shared = next((one.model.served for one in beside if not _merged(one)), None) or self._served(base)
         for one in beside:
             if _merged(one):
-                one.model = self._beside(shared, base, one.folder)
+                alone, one.model = one.model.served, self._beside(shared, base, one.folder)
+                self._let_go(alone)
         return self._beside(shared, base, folder)
+
+    def _let_go(self, served: Served) -> None:
+        """Nothing of the engine's holds weights that no model here has any more."""
+        if all(one.model.served is not served for one in self._kept.values()):
+            served.scheduler.retire()
 
     def _beside(self, shared: Served, base: str, folder: Path | None) -> Answering:
         """An adapter beside its base; one that is more than plain LoRA gets weights of its own."""
