@@ -22,7 +22,7 @@ from finetune_kit.backends.local.ranking import rank_by
 from finetune_kit.backends.local.serving import Shelf
 from finetune_kit.backends.local.spec import StoredSpec
 from finetune_kit.backends.local.store import ModelRecord, Store
-from finetune_kit.backends.local.weights import ensure_fetched
+from finetune_kit.backends.local.weights import check_gguf, ensure_fetched, is_gguf
 from finetune_kit.backends.protocol import (
     ChatMessages,
     Checkpoint,
@@ -50,8 +50,8 @@ class LocalBackend:
     """The engine on this machine.
 
     `home` is where everything lies: else the environment variable FINETUNE_KIT_HOME, else this user's data folder.
-    `base` replaces the embedded base model: a folder with safetensors, or a Hugging Face id this machine can reach,
-    with `@revision` for one commit, branch or tag of it.
+    `base` replaces the embedded base model: a folder with safetensors, a GGUF file, or a Hugging Face id this machine
+    can reach, with `@revision` for one commit, branch or tag of it.
     `device` is `cpu`, `cuda` or `mps`; by default the fastest there is.
     """
 
@@ -122,6 +122,8 @@ class LocalBackend:
         base = self._base_of(model.model)
         if base in EMBEDDED:
             ensure_fetched(self.home, EMBEDDED[base], self._progress)
+        elif is_gguf(base):
+            check_gguf(base)
         else:
             check_folder(base)
 
@@ -321,9 +323,9 @@ class LocalBackend:
 
 
 def _absolute(base: str) -> str:
-    """A folder's absolute path, since the worker has another working directory; a Hugging Face id as it is."""
+    """The absolute path of a folder or file, since the worker has another working directory; an id as it is."""
     folder = Path(base).expanduser()
-    return str(folder.absolute()) if folder.is_dir() else base
+    return str(folder.absolute()) if folder.is_dir() or is_gguf(base) else base
 
 
 def _prompts(answering: Answering, prompts: Sequence[str]) -> list[list[int]]:

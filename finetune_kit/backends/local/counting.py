@@ -14,7 +14,7 @@ from finetune_kit.backends.local.encoding import Encoder
 from finetune_kit.backends.local.home import Home
 from finetune_kit.backends.local.models import EMBEDDED
 from finetune_kit.backends.local.packing import Encoded
-from finetune_kit.backends.local.weights import ready
+from finetune_kit.backends.local.weights import check_gguf, gguf_folder, is_gguf, ready
 from finetune_kit.errors import EngineError, WeightsError
 from finetune_kit.records import Example
 from finetune_kit.tokens import Measured, Span, Use, layout
@@ -88,7 +88,13 @@ class LocalTokens:
 def local_tokens(home: Home, base: str) -> LocalTokens:
     """The tokens of a base model that is on this machine already; nothing is fetched or converted for it."""
     transformers = require("transformers", extra="local", purpose="Counting in the tokens of a model on this machine")
-    where, revision = named(base)
+    where, revision = (base, None) if is_gguf(base) else named(base)
+    if is_gguf(base):
+        check_gguf(base)
+        folder = gguf_folder(home, base)
+        if folder is None:
+            raise WeightsError(f"the base model {base} is not converted yet; the first training does that.")
+        where = str(folder)
     if base in EMBEDDED:
         if not ready(home, EMBEDDED[base]):
             raise WeightsError(f"the base model {base} is not on this machine yet; the first training fetches it.")

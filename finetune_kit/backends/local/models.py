@@ -16,7 +16,7 @@ from finetune_kit.backends.local.bases import check_folder, check_head, check_ki
 from finetune_kit.backends.local.device import Numbers, import_torch, pick_device, pick_numbers
 from finetune_kit.backends.local.encoding import Encoder
 from finetune_kit.backends.local.home import Home
-from finetune_kit.backends.local.weights import SMOLLM2, converted
+from finetune_kit.backends.local.weights import SMOLLM2, converted, converted_gguf, is_gguf
 from finetune_kit.errors import WeightsError
 
 LORA_RANK = 16
@@ -45,7 +45,9 @@ class Loaded:
 
 
 def base_folder(home: Home, base: str, progress: Progress) -> str:
-    """Where `base` lies: the embedded model's folder, made if need be; a folder or Hugging Face id stays as it is."""
+    """Where `base` lies: what is made of the embedded model or a GGUF file; a folder or an id stays as it is."""
+    if is_gguf(base):
+        return str(converted_gguf(home, base, progress))
     return str(converted(home, EMBEDDED[base], progress)) if base in EMBEDDED else base
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from finetune_kit._progress import Progress
+from finetune_kit.backends.local.gguf_header import GgufHeader
 from finetune_kit.backends.local.home import Home, writing_tensors
 from finetune_kit.errors import WeightsError
 
@@ -236,19 +237,88 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def is_gguf(base: str) -> bool:
+    """Whether `base` names a GGUF file rather than a folder or a Hugging Face id."""
+    return base.lower().endswith(".gguf") and not Path(base).expanduser().is_dir()
+
+
+def check_gguf(base: str) -> GgufHeader:
+    """Raise `WeightsError` where a GGUF file is not there, is damaged, or holds a model that would be read wrongly."""
+    path = Path(base).expanduser()
+    if not path.is_file():
+        raise WeightsError(f"there is no file {base}. Give base= a GGUF file, a folder, or a Hugging Face id.")
+    header = GgufHeader.read(path)
+    header.check()
+    return header
+
+
+def gguf_folder(home: Home, base: str) -> Path | None:
+    """Where the converted model of a GGUF file lies, by what is in the file; None where it is not converted yet."""
+    folder = home.base(f"gguf-{_sha256(Path(base).expanduser())[:32]}")
+    return folder if (folder / _DONE).is_file() else None
+
+
+def converted_gguf(home: Home, base: str, progress: Progress) -> Path:
+    """The same, made on the first call."""
+    from filelock import FileLock
+
+    check_gguf(base)
+    path = Path(base).expanduser()
+    name = f"gguf-{_sha256(path)[:32]}"
+    folder, what = home.base(name), f"converting {path.name} to safetensors"
+    home.make(home.root / "bases")
+    with home.writing(home.root), FileLock(home.root / "bases" / f"{name}.convert.lock"):
+        if not (folder / _DONE).is_file():
+            progress(what, 0.0)
+            with tempfile.TemporaryDirectory(dir=home.root / "bases", prefix=f".{name}-") as scratch:
+                target = Path(scratch) / "model"
+                with writing_tensors():
+                    _convert(path, target)
+                (target / _DONE).write_text(name, encoding="ascii")
+                shutil.rmtree(folder, ignore_errors=True)  # left by an interrupted run
+                target.replace(folder)
+            progress(what, 1.0)
+    return folder
+
+
 def _convert(gguf: Path, target: Path) -> None:
-    """GGUF to a folder that transformers and vLLM load: bfloat16 safetensors, config, tokenizer, chat template."""
+    """GGUF to a folder that transformers and vLLM load: safetensors, config, tokenizer, chat template."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
+    header = GgufHeader.read(gguf)
     place: dict[str, Any] = {"pretrained_model_name_or_path": gguf.parent, "gguf_file": gguf.name}
-    loaded = AutoModelForCausalLM.from_pretrained(**place, dtype=torch.float32)
-    config = AutoConfig.from_pretrained(**place)
+    try:
+        config = AutoConfig.from_pretrained(**place)
+        width = header.values.get(f"{header.values.get('general.architecture')}.attention.key_length")
+        if isinstance(width, int):
+            config.head_dim = width  # which transformers does not read for every type
+        read: Any = AutoModelForCausalLM.from_pretrained(
+            **place, config=config, dtype=torch.float32, output_loading_info=True
+        )
+        loaded, told = read
+        tokenizer = AutoTokenizer.from_pretrained(**place)
+    except (RuntimeError, ValueError, KeyError, TypeError, IndexError, NotImplementedError) as error:
+        raise WeightsError(
+            f"transformers cannot read the GGUF file {gguf}: {str(error).partition(chr(10))[0]} Give base= the same "
+            "model as a folder with safetensors."
+        ) from error
+    if told["missing_keys"]:
+        missing = sorted(told["missing_keys"])
+        raise WeightsError(f"the GGUF file {gguf} lacks {len(missing)} tensors of its model, {missing[0]} first.")
     # transformers refuses to save a model loaded from GGUF: copy its state into a fresh one without the marks of GGUF.
     fresh = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     fresh.load_state_dict(loaded.state_dict())
     for left_over in ("quantization_config", "gguf_file"):
         if hasattr(fresh.config, left_over):
             delattr(fresh.config, left_over)
-    fresh.to(torch.bfloat16).save_pretrained(target)
-    AutoTokenizer.from_pretrained(**place).save_pretrained(target)
+    fresh.to(_stored_type(header)).save_pretrained(target)
+    tokenizer.save_pretrained(target)
+
+
+def _stored_type(header: GgufHeader) -> Any:
+    """What keeps the file's matrices as they are; bfloat16, where they are quantized."""
+    import torch
+
+    kinds = {header.types[name] for name, shape in header.shapes.items() if len(shape) > 1}
+    return {frozenset({0}): torch.float32, frozenset({1}): torch.float16}.get(frozenset(kinds), torch.bfloat16)
