@@ -189,8 +189,13 @@ def _gathers() -> Any:
 
 def _taken(places: torch.Tensor, layout: PackedLayout, length: int) -> torch.Tensor:
     """The places of a row of `length`, in its order; zeros at the prefix and the filler."""
-    rows = places.new_zeros(length, places.shape[1])
-    rows[layout.prefix : layout.prefix + len(layout.to_row)] = places.index_select(0, layout.to_row)
+    import torch
+
+    rows = places.new_empty(length, places.shape[1])
+    end = layout.prefix + len(layout.to_row)
+    rows[: layout.prefix].zero_()
+    torch.index_select(places, 0, layout.to_row, out=rows[layout.prefix : end])
+    rows[end:].zero_()
     return rows
 
 

@@ -159,18 +159,21 @@ def _loss_class() -> Any:
     import torch
 
     class Loss(torch.autograd.Function):
-        """Its gradient is made where the float32 logits stood, in the one pass in which they exist."""
+        """Its gradient is made where the float32 logits stood; no second matrix of their size is touched in float32."""
 
         @staticmethod
         def forward(ctx: Any, logits: Any, tokens: Any, weights: Any) -> Any:
             wide = logits.float()
             of_tokens = wide.gather(1, tokens[:, None])
-            whole = wide.logsumexp(1, keepdim=True)
+            most = wide.amax(1, keepdim=True)
+            share = (wide.sub_(most) if wide is not logits else wide - most).exp_()
+            size = share.sum(1, keepdim=True)
+            losses = size.log().add_(most - of_tokens)  # in this order nothing is lost where logits are large
             if ctx.needs_input_grad[0]:
-                share = wide.sub_(whole).exp_() if wide is not logits else (wide - whole).exp_()
-                share[torch.arange(len(tokens), device=tokens.device), tokens] -= 1
-                ctx.save_for_backward(share.mul_(weights[:, None]).to(logits.dtype))
-            return ((whole - of_tokens).squeeze(1) * weights).sum()
+                share.mul_(weights[:, None] / size)
+                share[torch.arange(len(tokens), device=tokens.device), tokens] -= weights
+                ctx.save_for_backward(share.to(logits.dtype))
+            return (losses.squeeze(1) * weights).sum()
 
         @staticmethod
         def backward(ctx: Any, grad: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]

@@ -112,6 +112,17 @@ def test_the_loss_and_its_gradient_are_those_of_torch(dtype: torch.dtype) -> Non
     torch.testing.assert_close(ours.detach(), logits)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_loss_of_logits_far_from_zero_is_finite_and_right(dtype: torch.dtype) -> None:
+    logits = torch.tensor([[3e4, 3e4, -3e4], [-3e4, -2.9e4, float("-inf")]], dtype=dtype)
+    tokens, weights = torch.tensor([1, 1]), torch.tensor([1.0, 0.5])
+    ours, theirs = (logits.clone().requires_grad_() for _ in range(2))
+    cross_entropy(ours, tokens, weights).backward()
+    (functional.cross_entropy(theirs.float(), tokens, reduction="none") * weights).sum().backward()
+    torch.testing.assert_close(ours.grad, theirs.grad)
+    torch.testing.assert_close(cross_entropy(logits, tokens, weights), torch.tensor(2.0).log())
+
+
 def test_what_the_user_has_set_for_threads_and_memory_stays() -> None:
     environment = {"GLIBC_TUNABLES": "glibc.malloc.check=1"}
     quiet_threads(environment)
