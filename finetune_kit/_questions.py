@@ -79,6 +79,17 @@ def sampling_of(  # noqa: PLR0917 - the public calls hand all of them on, in the
     )
 
 
+def checked_logprobs(logprobs: object, top_logprobs: object) -> int | None:
+    """How many of the likeliest tokens are asked for at each place; None where no log-probabilities are."""
+    if not isinstance(logprobs, bool):
+        raise ParameterError(f"logprobs={logprobs!r}: give True or False.", parameter="logprobs")
+    if top_logprobs is None:
+        return 0 if logprobs else None
+    if not logprobs:
+        raise ParameterError("top_logprobs is told only with logprobs=True.", parameter="top_logprobs")
+    return whole_number("top_logprobs", top_logprobs, 0, 20)
+
+
 def texts_of(name: str, values: object) -> list[str]:
     """A list of strings, or `ParameterError`."""
     if isinstance(values, str) or not isinstance(values, Iterable):

@@ -15,6 +15,7 @@ from finetune_kit._questions import (
     Question,
     as_user,
     check_messages,
+    checked_logprobs,
     checked_tools,
     question,
     sampling_of,
@@ -33,6 +34,8 @@ from finetune_kit.backends import (
     Streams,
     StreamsAsync,
     TakesTools,
+    TellsLogprobs,
+    TokenLogprob,
     ToolCall,
     connect,
 )
@@ -62,6 +65,11 @@ class Completion(str):
     def finish_reason(self) -> str:
         """`stop`, `tool_calls`, or `length` where `max_tokens` cut it off."""
         return self.generation.finish_reason
+
+    @property
+    def logprobs(self) -> tuple[TokenLogprob, ...] | None:
+        """How probable each token was, those of a stop sequence included; None where `logprobs` was not asked for."""
+        return self.generation.logprobs
 
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:
@@ -128,13 +136,17 @@ class ModelClient:
         presence_penalty: float = 0.0,
         stop: str | Sequence[str] | None = None,
         seed: int | None = None,
+        logprobs: bool = False,
+        top_logprobs: int | None = None,
     ) -> Completion:
         """The completion of a plain prompt; the template, and with it the stop sequence, is the model's own.
 
         Greedy unless `temperature` (0 to 2) says otherwise. A model that takes chat messages gets the prompt as the
-        user's.
+        user's. With `logprobs` the answer tells how probable each of its tokens was, with `top_logprobs` (0 to 20; a
+        host may tell fewer) the likeliest tokens at each place too: see `Completion.logprobs`.
         """
         sampling = sampling_of(temperature, max_tokens, top_p, frequency_penalty, presence_penalty, stop, seed)
+        sampling = self._with_logprobs(sampling, logprobs, top_logprobs)
         return self._complete([string("prompt", prompt)], sampling)[0]
 
     def complete_many(
@@ -148,9 +160,12 @@ class ModelClient:
         presence_penalty: float = 0.0,
         stop: str | Sequence[str] | None = None,
         seed: int | None = None,
+        logprobs: bool = False,
+        top_logprobs: int | None = None,
     ) -> list[Completion]:
         """The same for many prompts, which are answered together and several times faster."""
         sampling = sampling_of(temperature, max_tokens, top_p, frequency_penalty, presence_penalty, stop, seed)
+        sampling = self._with_logprobs(sampling, logprobs, top_logprobs)
         return self._complete(prompts, sampling)
 
     async def complete_async(
@@ -164,9 +179,12 @@ class ModelClient:
         presence_penalty: float = 0.0,
         stop: str | Sequence[str] | None = None,
         seed: int | None = None,
+        logprobs: bool = False,
+        top_logprobs: int | None = None,
     ) -> Completion:
         """`complete` without blocking the event loop."""
         sampling = sampling_of(temperature, max_tokens, top_p, frequency_penalty, presence_penalty, stop, seed)
+        sampling = self._with_logprobs(sampling, logprobs, top_logprobs)
         return (await self._complete_async([string("prompt", prompt)], sampling))[0]
 
     async def complete_many_async(
@@ -180,9 +198,12 @@ class ModelClient:
         presence_penalty: float = 0.0,
         stop: str | Sequence[str] | None = None,
         seed: int | None = None,
+        logprobs: bool = False,
+        top_logprobs: int | None = None,
     ) -> list[Completion]:
         """`complete_many` without blocking the event loop."""
         sampling = sampling_of(temperature, max_tokens, top_p, frequency_penalty, presence_penalty, stop, seed)
+        sampling = self._with_logprobs(sampling, logprobs, top_logprobs)
         return await self._complete_async(prompts, sampling)
 
     def stream(
@@ -239,6 +260,8 @@ class ModelClient:
         stop: str | Sequence[str] | None = None,
         seed: int | None = None,
         tools: Sequence[Mapping[str, JsonValue]] | None = None,
+        logprobs: bool = False,
+        top_logprobs: int | None = None,
     ) -> Completion:
         """The answer to a conversation, given as messages with `role` and `content`.
 
@@ -247,6 +270,7 @@ class ModelClient:
         `tool_calls`, and stands in the next turn as `{"role": "assistant", "tool_calls": [call.content()]}`.
         """
         sampling = sampling_of(temperature, max_tokens, top_p, frequency_penalty, presence_penalty, stop, seed)
+        sampling = self._with_logprobs(sampling, logprobs, top_logprobs)
         sampling = self._with_tools(sampling, tools)
         check_messages(messages, calls=self._takes_tools)
         if self.card.template is None:
@@ -266,9 +290,12 @@ class ModelClient:
         stop: str | Sequence[str] | None = None,
         seed: int | None = None,
         tools: Sequence[Mapping[str, JsonValue]] | None = None,
+        logprobs: bool = False,
+        top_logprobs: int | None = None,
     ) -> Completion:
         """`chat` without blocking the event loop."""
         sampling = sampling_of(temperature, max_tokens, top_p, frequency_penalty, presence_penalty, stop, seed)
+        sampling = self._with_logprobs(sampling, logprobs, top_logprobs)
         sampling = self._with_tools(sampling, tools)
         check_messages(messages, calls=self._takes_tools)
         if (await self._card_async()).template is None:
@@ -326,6 +353,17 @@ class ModelClient:
     def _takes_tools(self) -> bool:
         backend = self._backend
         return isinstance(backend, TakesTools) and backend.takes_tools
+
+    def _with_logprobs(self, sampling: Sampling, logprobs: object, top_logprobs: object) -> Sampling:
+        asked = checked_logprobs(logprobs, top_logprobs)
+        if asked is None:
+            return sampling
+        backend = self._backend
+        if not isinstance(backend, TellsLogprobs):
+            raise ParameterError(
+                f"logprobs: {backend.profile.name!r} does not tell how probable tokens are.", parameter="logprobs"
+            )
+        return replace(sampling, top_logprobs=asked)
 
     def _with_tools(self, sampling: Sampling, tools: object) -> Sampling:
         offered = checked_tools(tools)

@@ -338,3 +338,36 @@ def test_whatever_way_a_model_is_asked_it_answers_the_same(backend: MemoryBacken
     assert asyncio.run(model.complete_async(question)) == answer
     assert asyncio.run(model.complete_many_async([question] * 2)) == [answer] * 2
     assert asyncio.run(model.chat_async(messages)) == answer
+
+
+class Telling(Recorder):
+    """Says that it tells log-probabilities."""
+
+    most_logprobs = 20
+
+
+@pytest.mark.parametrize(
+    ("more", "asked"), [({"logprobs": True}, 0), ({"logprobs": True, "top_logprobs": 7}, 7), ({}, None)]
+)
+def test_log_probabilities_are_asked_for_as_openai_names_them(more: Any, asked: int | None) -> None:
+    backend = Telling()
+    model = Split(Dataset.from_records(PAIRS)).train(backend=backend).wait().model()
+    model.complete("Hi", **more)
+    model.complete_many(["Hi"], **more)
+    model.chat([{"role": "user", "content": "Hi"}], **more)
+    asyncio.run(model.complete_async("Hi", **more))
+    asyncio.run(model.complete_many_async(["Hi"], **more))
+    asyncio.run(model.chat_async([{"role": "user", "content": "Hi"}], **more))
+    assert [sampling.top_logprobs for _, sampling in backend.asked] == [asked] * 6
+
+
+def test_a_backend_that_tells_none_refuses_log_probabilities(model: ModelClient) -> None:
+    with pytest.raises(ParameterError, match="does not tell how probable tokens are"):
+        model.complete("Hi", logprobs=True)
+
+
+@pytest.mark.parametrize("more", [{"top_logprobs": 3}, {"logprobs": True, "top_logprobs": 21}, {"logprobs": 1}])
+def test_odd_wishes_for_log_probabilities_are_refused(more: Any) -> None:
+    model = Split(Dataset.from_records(PAIRS)).train(backend=Telling()).wait().model()
+    with pytest.raises(ParameterError, match="logprobs"):
+        model.complete("Hi", **more)

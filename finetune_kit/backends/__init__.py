@@ -28,8 +28,11 @@ from finetune_kit.backends.protocol import (
     StreamsAsync,
     StreamsFiles,
     TakesTools,
+    TellsLogprobs,
     TellsShutdowns,
     TellsTime,
+    TokenLogprob,
+    TopLogprob,
 )
 from finetune_kit.backends.tool_calls import CallingPiece, ToolCall
 
@@ -61,9 +64,12 @@ __all__ = [
     "StreamsAsync",
     "StreamsFiles",
     "TakesTools",
+    "TellsLogprobs",
     "TellsShutdowns",
     "TellsTime",
+    "TokenLogprob",
     "ToolCall",
+    "TopLogprob",
     "connect",
     "usual_backend",
 ]

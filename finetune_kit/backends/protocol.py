@@ -408,6 +408,16 @@ class TakesTools(Protocol):
 
 
 @runtime_checkable
+class TellsLogprobs(Protocol):
+    """What a backend may offer besides: answers with the log-probabilities that `Sampling.top_logprobs` asks for."""
+
+    @property
+    def most_logprobs(self) -> int:
+        """Of how many tokens at each place it tells them at most."""
+        ...
+
+
+@runtime_checkable
 class ListsJobs(Protocol):
     """What a backend may offer besides: its jobs page by page, so that one request tells of many that are followed."""
 

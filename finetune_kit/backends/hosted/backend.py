@@ -116,6 +116,11 @@ class HostedBackend:
         await self._connection.close_async()
 
     @property
+    def most_logprobs(self) -> int:
+        """Of its chat models; five of models that go on with prompts."""
+        return self.profile.top_logprobs
+
+    @property
     def profile(self) -> HostProfile:
         """The host's limits and models."""
         return self._connection.profile
@@ -300,7 +305,7 @@ class HostedBackend:
 
     def chat(self, model: str, conversations: Sequence[ChatMessages], sampling: Sampling) -> list[Generation]:
         """Answer each conversation, several at once."""
-        return self._answers.all(chats_asked(model, conversations, sampling), Call.read)
+        return self._answers.all(chats_asked(model, conversations, sampling, self.profile), Call.read)
 
     async def complete_async(self, model: str, prompts: Sequence[str], sampling: Sampling) -> list[Generation]:
         """`complete` without blocking the event loop."""
@@ -316,7 +321,7 @@ class HostedBackend:
         answers = self._connection.async_answers()
         if answers is None:
             return await asyncio.to_thread(self.chat, model, conversations, sampling)
-        return await answers.all(chats_asked(model, conversations, sampling), Call.read)
+        return await answers.all(chats_asked(model, conversations, sampling, self.profile), Call.read)
 
     def stream(self, model: str, prompt: str, sampling: Sampling) -> Iterator[str]:
         """The completion of a prompt, piece by piece."""
@@ -355,7 +360,7 @@ class HostedBackend:
 
     def rank_chat(self, model: str, conversations: Sequence[ChatMessages], answers: Sequence[str]) -> list[list[float]]:
         """The same for answers to conversations, as far as twenty tokens a place tell."""
-        return self._ranked(chats_asked(model, conversations, Sampling(max_tokens=MOST_TOKENS)), answers)
+        return self._ranked(chats_asked(model, conversations, Sampling(max_tokens=MOST_TOKENS), self.profile), answers)
 
     def _ranked(self, calls: Sequence[Call], texts: Sequence[str]) -> list[list[float]]:
         asked = [with_logprobs(call, self.profile) for call in calls]

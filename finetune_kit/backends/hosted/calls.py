@@ -9,13 +9,15 @@ from finetune_kit._clock import clock
 from finetune_kit._retry import Retries, may_try_again
 from finetune_kit.backends.hosted.asked import Ask
 from finetune_kit.backends.hosted.asking import JsonObject
+from finetune_kit.backends.hosted.logprobs import logprobs_of
 from finetune_kit.backends.hosted.objects import read_chat_generation, read_generation
 from finetune_kit.backends.protocol import ChatMessages, Generation, JobState, Sampling
-from finetune_kit.errors import RequestRefusedError, UnknownModelError
+from finetune_kit.errors import ParameterError, RequestRefusedError, UnknownModelError
 from finetune_kit.hosts import HostProfile
 from finetune_kit.records import JsonValue
 
 _MOST_STOPS = 4
+_MOST_COMPLETION_LOGPROBS = 5
 _SOON_SECONDS = 600.0
 """How long after its job's end a model may still be unknown to some of the host's machines."""
 
@@ -29,6 +31,8 @@ class Call:
     prompt: str | None = None
     messages: ChatMessages | None = None
     more: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
+    told: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
+    """How this host is asked for the log-probabilities that the user wants."""
 
     def ask(self, habits: Habits) -> Ask:
         """The request for it."""
@@ -47,13 +51,24 @@ class Call:
             what=f"the model {self.model!r} cannot be asked",
             subject="model",
             name=self.model,
-            body={**body, **habits.more(self)},
+            body={**body, **self.told, **habits.more(self)},
         )
 
     def read(self, answer: JsonObject) -> Generation:
         """What the model wrote."""
         read = read_generation if self.messages is None else read_chat_generation
-        return read(answer, self.sampling)
+        generation = read(answer, self.sampling)
+        most = self.sampling.top_logprobs
+        if most is None:
+            return generation
+        told = logprobs_of(answer, most)
+        if told is None and generation.completion_tokens:
+            raise RequestRefusedError(
+                f"the model {self.model!r} has answered without the log-probabilities that were asked for: this host "
+                "or this model does not tell them. Ask without logprobs=.",
+                parameter="logprobs",
+            )
+        return replace(generation, logprobs=told or ())
 
 
 @dataclass(slots=True)
@@ -101,12 +116,33 @@ class Habits:
 
 def prompts_asked(model: str, prompts: Sequence[str], sampling: Sampling) -> list[Call]:
     """A call for each prompt."""
-    return [Call(model, sampling, prompt=prompt) for prompt in prompts]
+    told: dict[str, JsonValue] = {}
+    if sampling.top_logprobs is not None:
+        _check_most(sampling.top_logprobs, _MOST_COMPLETION_LOGPROBS, "a model of prompts and completions")
+        told["logprobs"] = sampling.top_logprobs
+    return [Call(model, sampling, prompt=prompt, told=told) for prompt in prompts]
 
 
-def chats_asked(model: str, conversations: Sequence[ChatMessages], sampling: Sampling) -> list[Call]:
+def chats_asked(
+    model: str, conversations: Sequence[ChatMessages], sampling: Sampling, profile: HostProfile
+) -> list[Call]:
     """A call for each conversation."""
-    return [Call(model, sampling, messages=messages) for messages in conversations]
+    told: dict[str, JsonValue] = {}
+    most = sampling.top_logprobs
+    if most is not None:
+        _check_most(most, profile.top_logprobs, "a model of conversations")
+        if profile.counts_logprobs:
+            told["logprobs"] = max(1, most)
+        else:
+            told["logprobs"] = True
+            if most:
+                told["top_logprobs"] = most
+    return [Call(model, sampling, messages=messages, told=told) for messages in conversations]
+
+
+def _check_most(asked: int, most: int, of: str) -> None:
+    if asked > most:
+        raise ParameterError(f"top_logprobs={asked}: of {of} this host tells at most {most}.", parameter="top_logprobs")
 
 
 def with_logprobs(call: Call, profile: HostProfile) -> Call:

@@ -92,6 +92,11 @@ class LocalBackend:
         return str(self.home.root)
 
     @property
+    def most_logprobs(self) -> int:
+        """As many as OpenAI's chat API tells."""
+        return 20
+
+    @property
     def profile(self) -> HostProfile:
         """The engine's limits and models."""
         profile = host_profile("local")

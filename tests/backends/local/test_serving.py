@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
+import math
 import shutil
 import weakref
 from collections.abc import Iterator
@@ -12,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 
+from finetune_kit import LocalBackend, ModelClient
 from finetune_kit.backends.local import serving
 from finetune_kit.backends.local.generate import Answering
 from finetune_kit.backends.local.home import Home
@@ -156,3 +159,30 @@ def test_a_model_that_nobody_holds_is_freed_at_once(
         until(lambda: all(one() is None for one in gone), seconds=3.0)
     finally:
         gc.enable()
+
+
+def test_log_probabilities_seed_penalties_and_streams_reach_the_user(tiny_base: Path, tmp_path: Path) -> None:
+    model = ModelClient(str(tiny_base), LocalBackend(tmp_path, base=str(tiny_base), device="cpu", progress=silent))
+    answer = model.complete("Where", max_tokens=4, logprobs=True, top_logprobs=2)
+    assert answer.logprobs is not None
+    assert len(answer.logprobs) == answer.generation.completion_tokens == 4
+    for told in answer.logprobs:
+        assert told.logprob == told.top_logprobs[0].logprob  # greedy
+        assert len(told.top_logprobs) == 2
+        assert math.isfinite(told.logprob)
+        assert told.logprob <= 0
+    assert model.complete("Where", max_tokens=4).logprobs is None
+    warm: dict[str, Any] = {"max_tokens": 12, "temperature": 1.0, "seed": 5, "frequency_penalty": 1.0}
+    other: dict[str, Any] = {**warm, "frequency_penalty": -2.0}
+    whole = model.complete("Where", **warm)
+    assert model.complete("Where", **warm) == whole
+    assert model.complete("Where", **other) != whole
+    assert "".join(model.stream("Where", **warm)) == whole
+
+    async def streamed() -> list[str]:
+        async def one() -> str:
+            return "".join([piece async for piece in model.stream_async("Where", **warm)])
+
+        return list(await asyncio.gather(one(), one(), one()))
+
+    assert asyncio.run(streamed()) == [whole] * 3
