@@ -9,10 +9,12 @@ import os
 import re
 import shutil
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from importlib import metadata
+from itertools import islice
 from pathlib import Path, PurePath
 
 from finetune_kit._home import settle
@@ -294,15 +296,13 @@ def _versions(*packages: str) -> dict[str, str]:
     return {package: metadata.version(package) for package in packages}
 
 
-def _result_lines(store: Store, job_id: str) -> list[bytes]:
+def _result_lines(store: Store, job_id: str) -> Iterator[bytes]:
     """The metrics of every step, as the hosted API's result file has them; rewards where pairs were learned from."""
-    told = [event.data for event in store.events(job_id) if event.type == "metrics"]
     columns = dict(RESULT_COLUMNS)
-    if any("train_reward_margin" in data for data in told):
+    if any("train_reward_margin" in data for data in islice(store.metrics(job_id), 1)):
         columns = {**columns, **PREFERENCE_COLUMNS}
-    lines = [",".join(columns).encode() + b"\n"]
-    for data in told:
+    yield ",".join(columns).encode() + b"\n"
+    for data in store.metrics(job_id):
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerow([data.get(key, "") for key in columns.values()])
-        lines.append(text.getvalue().encode())
-    return lines
+        yield text.getvalue().encode()

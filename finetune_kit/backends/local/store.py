@@ -11,7 +11,7 @@ import os
 import secrets
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +29,7 @@ from finetune_kit.records import JsonValue
 CLAIMED = ("validating_files", "running")
 """Statuses of a job that a worker has in hand."""
 LIVE = ("queued", *CLAIMED)
+_PAGE_ROWS = 1000
 _SUPERSEDED = "superseded"
 """Type of a metrics event that a dead worker wrote and its successor writes again; kept because it may be a cursor."""
 
@@ -323,13 +324,32 @@ class Store:
     def events(self, job_id: str, *, after: str | None = None) -> list[Event]:
         """A job's events, the oldest first."""
         with self._database.reading() as connection:
-            self._row(connection, job_id)
-            rows = connection.execute(
-                "SELECT * FROM events WHERE job_id = ? AND type != ? "
-                "AND seq > coalesce((SELECT seq FROM events WHERE id = ?), 0) ORDER BY seq",
-                (job_id, _SUPERSEDED, after),
-            ).fetchall()
+            return self._events(connection, job_id, after=after)
+
+    def _events(self, connection: sqlite3.Connection, job_id: str, *, after: str | None) -> list[Event]:
+        self._row(connection, job_id)
+        rows = connection.execute(
+            "SELECT * FROM events WHERE job_id = ? AND type != ? "
+            "AND seq > coalesce((SELECT seq FROM events WHERE id = ?), 0) ORDER BY seq",
+            (job_id, _SUPERSEDED, after),
+        )
         return [_event(row) for row in rows]
+
+    def metrics(self, job_id: str) -> Iterator[dict[str, JsonValue]]:
+        """What every step measured, in their order; read a page at a time, so that memory stays flat."""
+        last = 0
+        while True:
+            with self._database.reading() as connection:
+                rows = connection.execute(
+                    "SELECT seq, data FROM events WHERE job_id = ? AND type = 'metrics' AND seq > ? "
+                    "ORDER BY seq LIMIT ?",
+                    (job_id, last, _PAGE_ROWS),
+                ).fetchall()
+            for row in rows:
+                yield orjson.loads(row["data"])
+            if len(rows) < _PAGE_ROWS:
+                return
+            last = rows[-1]["seq"]
 
     # checkpoints and models
 

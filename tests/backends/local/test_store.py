@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import sqlite3
+import tracemalloc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -276,6 +278,42 @@ def test_a_cursor_on_a_forgotten_event_goes_on_with_the_new_ones(store: Store) -
     store.rewind(job, step=1)
     step(store, job, 2)
     assert [event.message for event in store.events(job, after=cursor)] == ["Step 2/9"]
+
+
+def with_steps(store: Store, count: int) -> str:
+    """A job with so many steps, written at once."""
+    job = add(store)
+    with closing(sqlite3.connect(store.home.database)) as connection, connection:
+        connection.executemany(
+            "INSERT INTO events (id, job_id, created_at, level, type, message, data) "
+            "VALUES (?, ?, 0, 'info', 'metrics', 'Step', ?)",
+            ((f"ftevent-{number}", job, f'{{"step":{number}}}') for number in range(1, count + 1)),
+        )
+    return job
+
+
+def test_the_metrics_of_100_000_steps_are_read_in_order_and_in_little_memory(store: Store) -> None:
+    job = with_steps(store, 100_000)
+    number = 0
+    tracemalloc.start()
+    try:
+        for number, data in enumerate(store.metrics(job), start=1):
+            assert data == {"step": number}
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert number == 100_000
+    assert most < 2_000_000
+
+
+def test_events_behind_a_late_one_of_100_000_are_found_without_reading_those_before(store: Store) -> None:
+    job = with_steps(store, 100_000)
+    read = list[int]()
+    with store._database.reading() as connection:
+        connection.set_progress_handler(lambda: read.append(1), 100)
+        found = store._events(connection, job, after="ftevent-99990")
+    assert [event.id for event in found] == [f"ftevent-{number}" for number in range(99_991, 100_001)]
+    assert len(read) < 20
 
 
 # checkpoints
