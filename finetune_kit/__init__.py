@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from finetune_kit.splitters import Splitter
     from finetune_kit.templates import PromptTemplate
     from finetune_kit.together import follow, follow_async
+    from finetune_kit.training_options import TrainingOptions
     from finetune_kit.validators import Issue, Report, Severity, Validator, row_validator
     from finetune_kit.writing import WrittenFile
 
@@ -69,6 +70,7 @@ __all__ = [
     "Split",
     "Splitter",
     "ToolCall",
+    "TrainingOptions",
     "Validator",
     "WrittenFile",
     "__version__",
@@ -114,6 +116,7 @@ _MODULE_OF = {
     "Split": "dataset",
     "Splitter": "splitters",
     "ToolCall": "backends",
+    "TrainingOptions": "training_options",
     "Validator": "validators",
     "WrittenFile": "writing",
     "archive_all": "archiving",

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from finetune_kit.hosts import Method
 from finetune_kit.records import Kind
 from finetune_kit.templates import PromptTemplate
+from finetune_kit.training_options import TrainingOptions
 
 SCHEMA_VERSION = 1
 
@@ -34,6 +35,8 @@ class Hyperparameters(BaseModel):
     prompt_loss_weight: float | None = None
     beta: float | None = None
     """Of direct preference optimization: how closely the model keeps to its base."""
+    options: TrainingOptions | None = None
+    """What hosts cannot be asked for; None where nothing was, and none is told."""
 
 
 class ClassificationSettings(BaseModel):

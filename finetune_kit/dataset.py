@@ -37,6 +37,7 @@ from finetune_kit.splitters import EarlierSides, SplitIndices, Splitter, earlier
 from finetune_kit.templates import PromptTemplate
 from finetune_kit.tokens import TEXTS
 from finetune_kit.training import Wanted, as_rules, train
+from finetune_kit.training_options import TrainingOptions
 from finetune_kit.transforms import concat_rows, filter_rows, map_rows, sample_rows
 from finetune_kit.validators import (
     AnyValidator,
@@ -432,6 +433,7 @@ class Split:
         check_if_files_exist: bool = True,
         method: Method = "supervised",
         beta: float | None = None,
+        options: TrainingOptions | None = None,
         seed: int | None = None,
         metadata: Mapping[str, str] | None = None,
         budget: float | None = None,
@@ -446,9 +448,10 @@ class Split:
         With `compute_classification_metrics`, `job.results().classification` tells how well the labels of the
         validation set are told apart: of several, with `classification_n_classes`; of two, with the one that counts
         as found as `classification_positive_class`, and F-beta for each of `classification_betas`. `method="dpo"`
-        learns from preference pairs; `beta` says how closely it keeps to the base. With `check_if_files_exist`, a file
-        that is at the host already is not sent again. With `budget`, in US dollars, a training that may cost more is
-        refused; on this machine nothing costs anything.
+        learns from preference pairs; `beta` says how closely it keeps to the base. `options` are LoRA's rank, early
+        stopping and more, where the host takes them. With `check_if_files_exist`, a file that is at the host already is
+        not sent again. With `budget`, in US dollars, a training that may cost more is refused; on this machine nothing
+        costs anything.
 
         Raises `ValidationError` with one report of all faults in the data, `UnknownModelError`, `ModelClosedError`,
         `BudgetError`, `ParameterError`, or what keeps the backend from working, such as `MissingExtraError`; nothing
@@ -469,6 +472,7 @@ class Split:
             check_if_files_exist=check_if_files_exist,
             method=method,
             beta=beta,
+            options=options,
             seed=seed,
             metadata=metadata,
             budget=budget,

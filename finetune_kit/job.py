@@ -41,6 +41,7 @@ from finetune_kit.keeping import keep, keeps
 from finetune_kit.migrating import Given, Migration, move
 from finetune_kit.outcome import best_checkpoint_of, model_of, results_of
 from finetune_kit.results import Results
+from finetune_kit.training_options import TrainingOptions
 from finetune_kit.webhooks import Headers, read_webhook
 
 STUCK_AFTER_SECONDS = 3600.0
@@ -320,6 +321,7 @@ class FineTuneJob:
         learning_rate_multiplier: float | None = None,
         prompt_loss_weight: float | None = None,
         beta: float | None = None,
+        options: TrainingOptions | None = None,
         suffix: str | None = None,
         seed: int | None = None,
         budget: float | None = None,
@@ -341,6 +343,7 @@ class FineTuneJob:
             learning_rate_multiplier=learning_rate_multiplier,
             prompt_loss_weight=prompt_loss_weight,
             beta=beta,
+            options=options,
             suffix=suffix,
             seed=seed,
             budget=budget,

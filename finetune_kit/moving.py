@@ -8,6 +8,7 @@ from finetune_kit.archiving import Archive, with_files
 from finetune_kit.backends import Backend
 from finetune_kit.job import FineTuneJob
 from finetune_kit.migrating import Given, Migration, move
+from finetune_kit.training_options import TrainingOptions
 
 
 def migrate(
@@ -22,6 +23,7 @@ def migrate(
     learning_rate_multiplier: float | None = None,
     prompt_loss_weight: float | None = None,
     beta: float | None = None,
+    options: TrainingOptions | None = None,
     suffix: str | None = None,
     seed: int | None = None,
     budget: float | None = None,
@@ -44,6 +46,7 @@ def migrate(
         learning_rate_multiplier=learning_rate_multiplier,
         prompt_loss_weight=prompt_loss_weight,
         beta=beta,
+        options=options,
         suffix=suffix,
         seed=seed,
         budget=budget,

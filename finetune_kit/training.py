@@ -23,6 +23,7 @@ from finetune_kit._limits import (
     checked_seed,
     checked_suffix,
 )
+from finetune_kit._options import checked_options
 from finetune_kit._quoting import shown
 from finetune_kit._warning import warn_user
 from finetune_kit.backends import Backend, JobState, connect
@@ -63,6 +64,7 @@ class Wanted:
     check_if_files_exist: object = True
     method: object = "supervised"
     beta: object = None
+    options: object = None
     seed: object = None
     metadata: object = None
     budget: object = None
@@ -75,7 +77,8 @@ def train(sides: Sides, wanted: Wanted, *, backend: Backend | None) -> tuple[Job
     resolved = place.resolve(string("model", wanted.model))
     base = resolved.base or resolved.model
     method = checked_method(profile, base, wanted.method, sides.kind)
-    settings = _hyperparameters(profile, method, wanted)
+    options = checked_options(profile, wanted.options, validated=sides.validation is not None)
+    settings = _hyperparameters(profile, method, wanted).model_copy(update={"options": options})
     suffix, seed = checked_suffix(profile, wanted.suffix), checked_seed(profile, wanted.seed)
     metadata = checked_metadata(profile, wanted.metadata)
     reuse_files = checked_flag("check_if_files_exist", wanted.check_if_files_exist)

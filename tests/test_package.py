@@ -44,6 +44,7 @@ PUBLIC = [
     "Split",
     "Splitter",
     "ToolCall",
+    "TrainingOptions",
     "Validator",
     "WrittenFile",
     "__version__",

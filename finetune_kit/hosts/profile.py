@@ -31,6 +31,7 @@ from finetune_kit.hosts.fields import (
     Variable,
 )
 from finetune_kit.records import Kind
+from finetune_kit.training_options import OptionName
 
 Method: TypeAlias = Literal["supervised", "dpo", "reinforcement"]
 Api: TypeAlias = Literal["openai", "azure", "together", "dashscope"]
@@ -193,6 +194,8 @@ class HostProfile(FileRules):
     """Whether a training can be made repeatable there."""
     takes_beta: Flag = True
     """Whether preference optimization can be told how far to go."""
+    training_options: tuple[OptionName, ...] = ()
+    """Which of `TrainingOptions` can be chosen."""
     more_examples_than_batch: Flag = False
     """Whether a job fails unless it trains on more examples than one batch holds."""
     held_out_share: Share = 0.0

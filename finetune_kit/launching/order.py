@@ -54,11 +54,18 @@ class Order:
             _VERSION,
             where,
             [self.model.model, self.method, self.suffix, self.seed],
-            self.hyperparameters.model_dump(mode="json"),
+            self._settings(),
             dict(self.metadata),
             [[file.sha256, file.size_bytes] for file in self.files],
         ]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def _settings(self) -> dict[str, object]:
+        """Without options that nobody asked for, so that orders from before there were any are found again."""
+        settings = self.hyperparameters.model_dump(mode="json")
+        if settings["options"] is None:
+            del settings["options"]
+        return settings
 
     def spec(self, *, token: str, files: tuple[str, ...]) -> JobSpec:
         """As a backend wants it, on files that are at the host."""

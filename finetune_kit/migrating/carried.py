@@ -12,6 +12,7 @@ from finetune_kit.cards import Hyperparameters, ModelCard
 from finetune_kit.errors import ParameterError
 from finetune_kit.hosts import HostProfile, Method
 from finetune_kit.training import Wanted
+from finetune_kit.training_options import TrainingOptions
 
 T = TypeVar("T")
 _USUAL_EPOCHS = 4
@@ -27,6 +28,7 @@ class Given:
     learning_rate_multiplier: float | None = None
     prompt_loss_weight: float | None = None
     beta: float | None = None
+    options: TrainingOptions | None = None
     suffix: str | None = None
     seed: int | None = None
     budget: float | None = None
@@ -66,6 +68,7 @@ def carried(
         suffix=bags.take("suffix", given.suffix, old.suffix, lambda value: checked_suffix(profile, value)),
         method=method,
         beta=bags.take("beta", given.beta, beta, bags.number("beta")),
+        options=bags.leave("options", given.options, settings.options),
         seed=bags.take("seed", given.seed, old.seed, lambda value: checked_seed(profile, value)),
         budget=given.budget,
     )

@@ -255,6 +255,7 @@ def _decided(given: Hyperparameters, *, examples: int) -> Hyperparameters:
         learning_rate_multiplier=given.learning_rate_multiplier or 1.0,
         prompt_loss_weight=0.01 if given.prompt_loss_weight is None else given.prompt_loss_weight,
         beta=given.beta,
+        options=given.options,
     )
 
 

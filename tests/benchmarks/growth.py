@@ -54,7 +54,8 @@ def _measured(folder: Path, count: int, tokens: int) -> str:
         def stepped(self, step: Step, validation: Measurement | None) -> str:
             return ""
 
-        def epoch_ended(self, step: Step, validation: Measurement | None) -> None: ...
+        def epoch_ended(self, step: Step, validation: Measurement | None) -> bool:
+            return False
 
         def wished(self) -> str:
             return ""

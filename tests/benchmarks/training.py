@@ -140,7 +140,8 @@ def _ours(home: Path, data: Path, count: int, prompt: str) -> str:
             self.append(step.loss)
             return ""
 
-        def epoch_ended(self, step: Step, validation: Measurement | None) -> None: ...
+        def epoch_ended(self, step: Step, validation: Measurement | None) -> bool:
+            return False
 
         def wished(self) -> str:
             return ""

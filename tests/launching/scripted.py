@@ -141,7 +141,7 @@ def order(text: str = "one", *, validation: str | None = None, reuse_files: bool
         card=ModelCard(base="memory-1", requested_model="davinci", kind="completion"),
         training=spooled(text),
         validation=None if validation is None else spooled(validation, "validation.jsonl"),
-        hyperparameters=Hyperparameters(**hyper),
+        hyperparameters=Hyperparameters.model_validate(hyper),
         suffix="parcels",
         reuse_files=reuse_files,
     )

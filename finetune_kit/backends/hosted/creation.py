@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from dataclasses import asdict
 
 from finetune_kit.backends.protocol import JobSpec
 from finetune_kit.cards import ModelCard
@@ -61,7 +61,9 @@ def told_template(card: ModelCard) -> str:
 
 
 def _chosen(spec: JobSpec) -> dict[str, JsonValue]:
-    given: Mapping[str, JsonValue] = spec.hyperparameters.model_dump(exclude_none=True)
+    given: dict[str, JsonValue] = spec.hyperparameters.model_dump(exclude_none=True, exclude={"options"})
+    if spec.hyperparameters.options is not None:
+        given |= {name: value for name, value in asdict(spec.hyperparameters.options).items() if value is not None}
     if spec.method != "dpo":
         return {key: value for key, value in given.items() if key != "beta"}
-    return dict(given)
+    return given

@@ -18,6 +18,7 @@ from finetune_kit.backends.local.generate import Answering
 from finetune_kit.backends.local.home import Home
 from finetune_kit.backends.local.launch import ensure_worker, see_to_wish, start_worker
 from finetune_kit.backends.local.models import EMBEDDED
+from finetune_kit.backends.local.options import Start, decided_options
 from finetune_kit.backends.local.ranking import rank_by
 from finetune_kit.backends.local.serving import Shelf
 from finetune_kit.backends.local.spec import StoredSpec
@@ -171,8 +172,13 @@ class LocalBackend:
                 yield piece
 
     def start(self, spec: JobSpec) -> JobState:
-        """Queue a job and start a worker process for it."""
+        """Queue a job and start a worker process for it.
+
+        `ParameterError` where its options do not go with the model that is trained further.
+        """
         tuned = spec.model.model.startswith(FINE_TUNED_PREFIX)
+        earlier = Start.of(self.home.root / self._record(spec.model.model).folder if tuned else None)
+        decided_options(spec.hyperparameters.options, earlier, validated=spec.validation_file is not None)
         stored = StoredSpec(
             token=spec.token,
             metadata=dict(spec.metadata),
@@ -213,7 +219,7 @@ class LocalBackend:
         return self._store.events(job_id, after=after)
 
     def checkpoints(self, job_id: str) -> list[Checkpoint]:
-        """The models at the end of the last epochs but the final one."""
+        """The models at the end of the last epochs but the final one, and the best where that was asked for."""
         return self._store.checkpoints(job_id)
 
     def cancel(self, job_id: str) -> JobState:

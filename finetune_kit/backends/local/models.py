@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +16,10 @@ from finetune_kit.backends.local.bases import check_folder, check_head, check_ki
 from finetune_kit.backends.local.device import Numbers, import_torch, pick_device, pick_numbers
 from finetune_kit.backends.local.encoding import Encoder
 from finetune_kit.backends.local.home import Home
+from finetune_kit.backends.local.options import ALPHA_OVER_RANK, LORA_RANK
 from finetune_kit.backends.local.weights import SMOLLM2, converted, converted_gguf, is_gguf
 from finetune_kit.errors import WeightsError
 
-LORA_RANK = 16
-LORA_ALPHA = 32
 MAX_TOKENS_PER_EXAMPLE = 2048
 EMBEDDED = {SMOLLM2.name: SMOLLM2}
 
@@ -105,16 +104,29 @@ def load_base(
     return Loaded(model, encoder, chosen, model.dtype, packable, context)
 
 
-def add_adapter(loaded: Loaded, *, seed: int, start_from: Path | None = None) -> None:
-    """Put trainable LoRA weights on all linear layers, new ones or those of an earlier fine-tuned model."""
+def add_adapter(
+    loaded: Loaded,
+    *,
+    seed: int,
+    rank: int | None = None,
+    alpha: float | None = None,
+    target_modules: Sequence[str] | None = None,
+    start_from: Path | None = None,
+) -> None:
+    """Put trainable LoRA weights on layers, by default all linear ones: new weights, or those of an earlier model."""
     torch = import_torch()
     peft = require("peft", extra="local", purpose="The engine on this machine")
     torch.manual_seed(seed)
     # The adapter computes in the base's type; the optimizer keeps its float32 master copy (trainer.py).
     with _quiet():
         if start_from is None:
+            decided = rank or LORA_RANK
             config = peft.LoraConfig(
-                r=LORA_RANK, lora_alpha=LORA_ALPHA, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
+                r=decided,
+                lora_alpha=alpha or ALPHA_OVER_RANK * decided,
+                lora_dropout=0.0,
+                target_modules="all-linear" if target_modules is None else list(target_modules),
+                task_type="CAUSAL_LM",
             )
             loaded.model = peft.get_peft_model(loaded.model, config, autocast_adapter_dtype=False)
         else:

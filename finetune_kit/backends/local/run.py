@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -22,22 +22,25 @@ from finetune_kit._progress import Progress
 from finetune_kit._version import __version__
 from finetune_kit.backends.local.device import pick_device, pick_numbers
 from finetune_kit.backends.local.encoding import Encoder
+from finetune_kit.backends.local.epochs import best_step, dropped, patience_is_over
 from finetune_kit.backends.local.guard import Guard
 from finetune_kit.backends.local.home import Home
-from finetune_kit.backends.local.models import Loaded, add_adapter, load_base
+from finetune_kit.backends.local.models import load_base
+from finetune_kit.backends.local.options import MAX_GRAD_NORM, WARMUP_RATIO, Start, decided_options
 from finetune_kit.backends.local.preferences import Pairs
 from finetune_kit.backends.local.spec import StoredSpec, decided
 from finetune_kit.backends.local.store import Store
 from finetune_kit.backends.local.token_rows import TokenRows, token_rows
+from finetune_kit.backends.local.trainable import make_trainable
 from finetune_kit.backends.local.trainer import Measurement, Settings, Step, Stopped, Trainer
+from finetune_kit.backends.protocol import Checkpoint
 from finetune_kit.cards import DataFingerprint, Hyperparameters, ModelCard
 from finetune_kit.errors import EngineError
 from finetune_kit.records import JsonValue
+from finetune_kit.training_options import TrainingOptions
 
 SAVE_SECONDS = 30.0
 """A run that is killed repeats at most so much."""
-KEPT_CHECKPOINTS = 3
-"""Of the last epochs, as the hosted API keeps them."""
 RESULT_COLUMNS = {
     "step": "step",
     "train_loss": "train_loss",
@@ -66,7 +69,9 @@ def run_job(home: Home, store: Store, job_id: str, guard: Guard) -> None:
     store.event(job_id, "Validating training file: " + spec.training_file)
     progress = _tell(store, job_id)
     numbers = store.numbers(job_id) or store.keep_numbers(job_id, pick_numbers(home, pick_device(spec.device)))
-    loaded = load_base(home, spec.base, device=spec.device, packed=True, progress=progress, numbers=numbers)
+    start = _start(home, store, spec)
+    base = str(start.folder) if start.whole else spec.base
+    loaded = load_base(home, base, device=spec.device, packed=True, progress=progress, numbers=numbers)
     try:
         made = partial(_token_rows, home, store, job_id, loaded.encoder)
         rows = made(file_id=spec.training_file, what="training file")
@@ -78,13 +83,15 @@ def run_job(home: Home, store: Store, job_id: str, guard: Guard) -> None:
         raise EngineError("the training file holds no rows.")
     preferring = spec.method == "dpo"
     examples = len(rows) // 2 if preferring else len(rows)
-    settings = decided(spec.hyperparameters, examples=examples, method=spec.method)
+    options = decided_options(spec.hyperparameters.options, start, validated=bool(checked))
+    settings = decided(spec.hyperparameters, examples=examples, options=options, method=spec.method)
     training = Pairs(rows) if preferring else rows.weighted(settings.prompt_loss_weight or 0.0)
     validation = Pairs(checked) if preferring else checked
     if _stopped_early(store, job_id):
         return
     store.move(job_id, to="running", of=["validating_files"], message="Files validated, training starts.")
-    _add_adapter(home, store, loaded, spec)
+    options = make_trainable(loaded, options, seed=spec.seed, start=start)
+    settings = settings.model_copy(update={"options": options})
     trainer = Trainer(
         loaded=loaded,
         training=training,
@@ -95,13 +102,16 @@ def run_job(home: Home, store: Store, job_id: str, guard: Guard) -> None:
             learning_rate_multiplier=settings.learning_rate_multiplier or 0.0,
             seed=spec.seed,
             beta=settings.beta,
+            lr_scheduler_type=options.lr_scheduler_type or "cosine",
+            warmup_ratio=WARMUP_RATIO if options.warmup_ratio is None else options.warmup_ratio,
+            max_grad_norm=MAX_GRAD_NORM if options.max_grad_norm is None else options.max_grad_norm,
         ),
         state_folder=home.make(home.job(job_id)),
     )
     if trainer.load_state():
         store.event(job_id, f"Going on after step {trainer.step} of {trainer.total_steps}.")
     store.rewind(job_id, step=trainer.step)
-    run = _Run(home, store, job_id, spec, settings, trainer)
+    run = _Run(home, store, job_id, spec, settings, options, trainer)
     guard.run = trainer
     with home.writing(home.job(job_id)):
         try:
@@ -130,14 +140,13 @@ def _tell(store: Store, job_id: str) -> Progress:
     return tell
 
 
-def _add_adapter(home: Home, store: Store, loaded: Loaded, spec: StoredSpec) -> None:
-    start_from = None
-    if spec.start_from is not None:
-        record = store.model(spec.start_from)
-        if record is None:
-            raise EngineError(f"the model to start from, {spec.start_from!r}, is no longer there.")
-        start_from = home.root / record.folder
-    add_adapter(loaded, seed=spec.seed, start_from=start_from)
+def _start(home: Home, store: Store, spec: StoredSpec) -> Start:
+    if spec.start_from is None:
+        return Start()
+    record = store.model(spec.start_from)
+    if record is None:
+        raise EngineError(f"the model to start from, {spec.start_from!r}, is no longer there.")
+    return Start.of(home.root / record.folder)
 
 
 def _token_rows(home: Home, store: Store, job_id: str, encoder: Encoder, *, file_id: str, what: str) -> TokenRows:
@@ -165,6 +174,7 @@ class _Run:
     job_id: str
     spec: StoredSpec
     settings: Hyperparameters
+    options: TrainingOptions
     trainer: Trainer
 
     def stepped(self, step: Step, validation: Measurement | None) -> str:
@@ -192,23 +202,47 @@ class _Run:
             metrics=metrics,
         )
 
-    def epoch_ended(self, step: Step, validation: Measurement | None) -> None:
-        if step.step == step.total_steps:
-            return  # the model itself comes next
+    def epoch_ended(self, step: Step, validation: Measurement | None) -> bool:
+        """Keep the model of this epoch, and say whether to go on is of no use."""
+        losses = self._losses(step.step, validation)
+        best = best_step(losses)
+        over = patience_is_over(
+            best,
+            step.step,
+            steps_per_epoch=self.trainer.steps_per_epoch,
+            patience=self.options.early_stopping_patience,
+        )
+        is_last = over or step.step == step.total_steps
+        if is_last and not (self.options.best_checkpoint and best != step.step):
+            return over  # the model itself comes next
+        self._keep_checkpoint(step, validation)
+        kept = [one.step for one in self.store.checkpoints(self.job_id)]
+        wanted = self.options.best_checkpoint or self.options.early_stopping_patience is not None
+        for old in dropped(kept, best=best if wanted else None):
+            self.store.drop_checkpoint(self.job_id, step=old)
+            shutil.rmtree(self.home.job(self.job_id) / f"step-{old}", ignore_errors=True)
+        return over
+
+    def _losses(self, step: int, validation: Measurement | None) -> dict[int, float]:
+        """Of the checkpoints before a step, and of this one; never of those that a dead worker wrote behind it."""
+        found = {one.step: one.metrics.get("full_valid_loss", math.nan) for one in self._checkpoints_before(step)}
+        return found if validation is None else {**found, step: validation.loss}
+
+    def _checkpoints_before(self, step: int) -> list[Checkpoint]:
+        return [one for one in self.store.checkpoints(self.job_id) if one.step < step]
+
+    def _keep_checkpoint(self, step: Step, validation: Measurement | None) -> None:
         metrics = {"step": float(step.step), "train_loss": step.loss, **self._scores(validation)}
         name = f"{self._name()}:ckpt-step-{step.step}"
-        folder = self._keep_adapter(f"step-{step.step}")
+        folder = self._keep_model(f"step-{step.step}", self.trainer.save_model)
         self.store.add_checkpoint(
             self.job_id,
             name=name,
             step=step.step,
             metrics=metrics,
             folder=folder,
-            card=self._card(name).model_dump_json(),
+            card=self._card(name, self._last_scores).model_dump_json(),
         )
-        for old in self.store.checkpoints(self.job_id)[:-KEPT_CHECKPOINTS]:
-            self.store.drop_checkpoint(self.job_id, step=old.step)
-            shutil.rmtree(self.home.job(self.job_id) / f"step-{old.step}", ignore_errors=True)
 
     @property
     def _preferring(self) -> bool:
@@ -232,10 +266,23 @@ class _Run:
         return seconds >= SAVE_SECONDS
 
     def succeed(self) -> None:
-        """Keep the adapter and its papers, then say so in one transaction."""
-        name = self._name()
-        folder = self._keep_adapter("model")
-        card = self._card(name)
+        """Keep the model and its papers, then say so in one transaction."""
+        name, step = self._name(), self.trainer.step
+        best = best_step(self._losses(step, self.trainer.last_validation)) if self.options.best_checkpoint else None
+        if self.trainer.over:
+            self._tell_over(step)
+        if best is None or best == step:
+            folder = self._keep_model("model", self.trainer.save_model)
+            card = self._card(name, self._last_scores)
+        else:
+            [checkpoint] = [one for one in self._checkpoints_before(step) if one.step == best]
+            chosen = self.home.job(self.job_id) / f"step-{best}"
+            folder = self._keep_model("model", lambda part: shutil.copytree(chosen, part))
+            card = self._card(name, {key: value for key, value in checkpoint.metrics.items() if key != "step"})
+            loss = checkpoint.metrics["full_valid_loss"]
+            self.store.event(
+                self.job_id, f"The model is that of step {best}: its validation loss of {loss:.4f} is the lowest."
+            )
         (folder / "card.json").write_text(card.model_dump_json(indent=2), encoding="utf-8")
         result_file = self.store.add_file(
             _result_lines(self.store, self.job_id), filename="step_metrics.csv", purpose="fine-tune-results"
@@ -250,15 +297,23 @@ class _Run:
         )
         self.trainer.forget_state()
 
+    def _tell_over(self, step: int) -> None:
+        epochs = self.options.early_stopping_patience
+        self.store.event(
+            self.job_id,
+            f"Stopped early after step {step} of {self.trainer.total_steps}: for {epochs} "
+            f"epoch{'' if epochs == 1 else 's'}, the validation loss has not been lower.",
+        )
+
     def _name(self) -> str:
         base = re.sub(r"[^\w.-]", "-", PurePath(self.spec.base).name)  # of a folder or a Hugging Face id, the last part
         return f"ft:{base}:local:{self.spec.suffix or ''}:{self.job_id.removeprefix('ftjob-')[:8]}"
 
-    def _keep_adapter(self, name: str) -> Path:
-        """The adapter in a folder that is whole or absent."""
+    def _keep_model(self, name: str, write: Callable[[Path], object]) -> Path:
+        """What `write` puts into a folder, in one that is whole or absent."""
         folder, part = self.home.job(self.job_id) / name, self.home.job(self.job_id) / f".{name}.part"
         shutil.rmtree(part, ignore_errors=True)
-        self.trainer.save_adapter(part)
+        write(part)
         shutil.rmtree(folder, ignore_errors=True)  # of a worker that died before it could say so
         for file in part.iterdir():
             with file.open("rb+") as written:
@@ -268,9 +323,12 @@ class _Run:
         settle(folder.parent)
         return folder
 
-    def _card(self, name: str) -> ModelCard:
+    @property
+    def _last_scores(self) -> dict[str, float]:
+        return {"train_loss": self.trainer.last_loss, **self._scores(self.trainer.last_validation)}
+
+    def _card(self, name: str, scores: Mapping[str, float]) -> ModelCard:
         spec = self.spec
-        scores = {"train_loss": self.trainer.last_loss, **self._scores(self.trainer.last_validation)}
         return spec.card.model_copy(
             update={
                 "name": name,

@@ -6,11 +6,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from finetune_kit.cards import Hyperparameters, ModelCard
 from finetune_kit.hosts import Method
+from finetune_kit.training_options import TrainingOptions
 
 AUTO_LEARNING_RATE_MULTIPLIER = 0.1
 AUTO_PROMPT_LOSS_WEIGHT = 0.01
 AUTO_PREFERENCE_MULTIPLIER = 0.01
 """Preference pairs want smaller steps: what the model knew already is easily lost."""
+AUTO_FULL_SHARE = 0.02
+"""Of the multiplier for LoRA, where all weights are trained: each of them moves, so that each moves less."""
 AUTO_BETA = 0.1
 SMALL_BATCH, LARGE_BATCH = 8, 256
 
@@ -37,8 +40,10 @@ class StoredSpec(BaseModel):
     card: ModelCard
 
 
-def decided(hyperparameters: Hyperparameters, *, examples: int, method: Method = "supervised") -> Hyperparameters:
-    """`hyperparameters` with a value for everything that was left open.
+def decided(
+    hyperparameters: Hyperparameters, *, examples: int, options: TrainingOptions, method: Method = "supervised"
+) -> Hyperparameters:
+    """`hyperparameters` with a value for everything that was left open; `options` are decided already.
 
     The batch is 0.2 % of the examples, at most 256, as the hosted API had it, but at least 8: smaller ones leave the
     processor's matrix units idle and gain nothing in accuracy.
@@ -46,18 +51,21 @@ def decided(hyperparameters: Hyperparameters, *, examples: int, method: Method =
     batch_size = hyperparameters.batch_size
     if batch_size is None:
         batch_size = min(LARGE_BATCH, max(SMALL_BATCH, round(0.002 * examples)))
+    share = AUTO_FULL_SHARE if options.full_fine_tuning else 1.0
     multiplier = hyperparameters.learning_rate_multiplier
     if method == "dpo":
         return Hyperparameters(
             n_epochs=hyperparameters.n_epochs,
             batch_size=batch_size,
-            learning_rate_multiplier=AUTO_PREFERENCE_MULTIPLIER if multiplier is None else multiplier,
+            learning_rate_multiplier=share * AUTO_PREFERENCE_MULTIPLIER if multiplier is None else multiplier,
             beta=AUTO_BETA if hyperparameters.beta is None else hyperparameters.beta,
+            options=options,
         )
     weight = hyperparameters.prompt_loss_weight
     return Hyperparameters(
         n_epochs=hyperparameters.n_epochs,
         batch_size=batch_size,
-        learning_rate_multiplier=AUTO_LEARNING_RATE_MULTIPLIER if multiplier is None else multiplier,
+        learning_rate_multiplier=share * AUTO_LEARNING_RATE_MULTIPLIER if multiplier is None else multiplier,
         prompt_loss_weight=AUTO_PROMPT_LOSS_WEIGHT if weight is None else weight,
+        options=options,
     )

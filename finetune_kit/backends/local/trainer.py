@@ -16,23 +16,29 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import orjson
+
 from finetune_kit.backends.local.forward import Tally, forward, rows_of
 from finetune_kit.backends.local.fused import fuse
 from finetune_kit.backends.local.home import writing_tensors
 from finetune_kit.backends.local.models import Loaded
+from finetune_kit.backends.local.options import MAX_GRAD_NORM, WARMUP_RATIO
 from finetune_kit.backends.local.packing import Encoded
 from finetune_kit.backends.local.preferences import Pair, Pairs, preference_loss
 from finetune_kit.backends.local.spec import AUTO_BETA
 from finetune_kit.backends.local.state import StateFile
 from finetune_kit.errors import EngineError
+from finetune_kit.training_options import LearningRateSchedule
 
 if TYPE_CHECKING:
     import torch
 
 REFERENCE_RATE = 0.01
 """Learning rate at a multiplier of 1; the multiplier of 0.1 taken by default gives 1e-3, usual for LoRA."""
-_WARM_UP_SHARE = 0.06
-_CLIP_NORM = 1.0
+_LOWEST_SHARE = 0.1
+"""Of the highest learning rate, at the last step."""
+_SAVING_SHARE = 0.05
+"""Of the time: a large state is saved less often."""
 _MEASURED_AT_ONCE = 256
 """Examples of the validation set that are laid into rows together, so that memory does not grow with the set."""
 
@@ -47,6 +53,10 @@ class Settings:
     seed: int
     beta: float | None = None
     """Of preference training; None where single examples are learned from."""
+    lr_scheduler_type: LearningRateSchedule = "cosine"
+    warmup_ratio: float = WARMUP_RATIO
+    max_grad_norm: float = MAX_GRAD_NORM
+    """0 for no clipping."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,8 +101,8 @@ class Watcher(Protocol):
         """After every step, with the validation result after the last of an epoch; returns a wish to stop, or not."""
         ...
 
-    def epoch_ended(self, step: Step, validation: Measurement | None) -> None:
-        """After each epoch's last step, when the adapter is worth keeping."""
+    def epoch_ended(self, step: Step, validation: Measurement | None) -> bool:
+        """After each epoch's last step, when the model is worth keeping; returns whether the training is over."""
         ...
 
     def wished(self) -> str:
@@ -117,6 +127,8 @@ class Trainer:
     tokens: int = 0
     last_loss: float = math.nan
     last_validation: Measurement | None = None
+    over: bool = False
+    """Whether the watcher has ended the training before its last step."""
     _parameters: list[torch.Tensor] = field(init=False)
     _master: list[torch.Tensor] = field(init=False)
     _optimizer: torch.optim.AdamW = field(init=False)
@@ -145,7 +157,7 @@ class Trainer:
         """Train to the end, or raise `Stopped`."""
         self._prepare(watcher)
         self.loaded.model.train()
-        started, first_step, saved = time.monotonic(), self.step, time.monotonic()
+        started, first_step, saved, saving = time.monotonic(), self.step, time.monotonic(), 0.0
         for number, batch in self._batches():
             shown = self._gradients(batch)
             with self._turn:  # a state in which the step has changed the weights and was not told yet is none
@@ -168,12 +180,16 @@ class Trainer:
                     self.last_validation = self.measure()
                 wish = watcher.stepped(step, self.last_validation if epoch_is_over else None)
                 if epoch_is_over:
-                    watcher.epoch_ended(step, self.last_validation)
+                    self.over = watcher.epoch_ended(step, self.last_validation)
             if wish:
                 raise Stopped(wish)
-            if watcher.should_save(time.monotonic() - saved):
+            if self.over:
+                return
+            since = time.monotonic() - saved
+            if since * _SAVING_SHARE >= saving and watcher.should_save(since):
                 self.save_state()
-                saved = time.monotonic()
+                saving = time.monotonic() - saved - since
+                saved += since + saving
 
     @contextmanager
     def at_rest(self, *, timeout_seconds: float) -> Generator[bool]:
@@ -229,7 +245,7 @@ class Trainer:
     def _batches(self) -> Iterator[tuple[int, list[Any]]]:
         """(step, examples) from behind the last step done; every epoch is shuffled by the seed and its own number."""
         number = 0
-        for epoch in range(self.settings.n_epochs):
+        for epoch in range(0 if self.over else self.settings.n_epochs):
             order = list(range(len(self.training)))
             random.Random(f"{self.settings.seed}/{epoch}").shuffle(order)
             for start in range(0, len(order), self.settings.batch_size):
@@ -238,13 +254,15 @@ class Trainer:
                     yield number, [self.training[index] for index in order[start : start + self.settings.batch_size]]
 
     def _learning_rate(self, step: int) -> float:
-        """Linear warm-up, then a cosine down to a tenth at the last step."""
-        peak = REFERENCE_RATE * self.settings.learning_rate_multiplier
-        warm_up = max(1, round(_WARM_UP_SHARE * self.total_steps))
+        """Linear warm-up, then constant, or falling to a tenth at the last step: along half a cosine, or a line."""
+        settings = self.settings
+        peak = REFERENCE_RATE * settings.learning_rate_multiplier
+        warm_up = max(1, round(settings.warmup_ratio * self.total_steps))
         if step <= warm_up:
             return peak * step / warm_up
         share = (step - warm_up) / max(1, self.total_steps - warm_up)
-        return peak * (0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * share)))
+        left = {"constant": 1.0, "linear": 1 - share, "cosine": 0.5 * (1 + math.cos(math.pi * share))}
+        return peak * (_LOWEST_SHARE + (1 - _LOWEST_SHARE) * left[settings.lr_scheduler_type])
 
     def _gradients(self, batch: Sequence[Encoded] | Sequence[Pair]) -> Measurement:
         """Of the mean loss, in the parameters; nothing that is saved changes."""
@@ -262,7 +280,8 @@ class Trainer:
         for master, parameter in zip(self._master, self._parameters, strict=True):
             master.grad = None if parameter.grad is None else parameter.grad.float()
             parameter.grad = None
-        torch.nn.utils.clip_grad_norm_(self._master, _CLIP_NORM)
+        if self.settings.max_grad_norm:
+            torch.nn.utils.clip_grad_norm_(self._master, self.settings.max_grad_norm)
         self._optimizer.param_groups[0]["lr"] = learning_rate
         self._optimizer.step()
         self._copy_to_model()
@@ -274,10 +293,14 @@ class Trainer:
             for parameter, master in zip(self._parameters, self._master, strict=True):
                 parameter.copy_(master)
 
-    def save_adapter(self, folder: Path) -> None:
-        """Write the adapter as peft does: a folder that vLLM and transformers load."""
+    def save_model(self, folder: Path) -> None:
+        """Write the adapter as peft does, or the whole model: a folder that vLLM and transformers load."""
         with writing_tensors():
-            self.loaded.model.save_pretrained(folder, safe_serialization=True)
+            self.loaded.model.save_pretrained(folder)
+            if self.loaded.model is self.loaded.causal:  # of an adapter, the base has the tokenizer
+                self.loaded.encoder.tokenizer.save_pretrained(folder)
+            else:
+                _sort_layers(folder / "adapter_config.json")
 
     def save_state(self) -> None:
         """Write what the run needs to go on, under a name that is whole or absent."""
@@ -300,6 +323,7 @@ class Trainer:
             "step": str(self.step),
             "tokens": str(self.tokens),
             "last_loss": repr(self.last_loss),
+            "over": "1" if self.over else "",
             "validation_loss": repr(validation.loss) if validation else "",
             "validation_accuracy": repr(validation.accuracy) if validation else "",
             "validation_margin": repr(validation.margin) if validation else "",
@@ -322,6 +346,7 @@ class Trainer:
             self.validation = replace(self.validation, reference=tuple(tensors["reference.validation"].tolist()))
         self._copy_to_model()
         self.step, self.tokens, self.last_loss = int(facts["step"]), int(facts["tokens"]), float(facts["last_loss"])
+        self.over = bool(facts.get("over"))
         if facts["validation_loss"]:
             self.last_validation = Measurement(
                 loss=float(facts["validation_loss"]),
@@ -344,3 +369,10 @@ def _mean(whole: Tally) -> Measurement:
     return Measurement(
         loss=whole.loss_sum / whole.weight, accuracy=whole.right / whole.count, margin=whole.margin / pairs
     )
+
+
+def _sort_layers(path: Path) -> None:
+    """peft writes them in another order in each process; the same training gives the same bytes."""
+    config = orjson.loads(path.read_bytes())
+    config["target_modules"] = sorted(config["target_modules"])
+    path.write_bytes(orjson.dumps(config, option=orjson.OPT_INDENT_2))

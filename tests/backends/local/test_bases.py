@@ -54,7 +54,8 @@ class Nobody:
     def stepped(self, step: Step, validation: Measurement | None) -> str:
         return ""
 
-    def epoch_ended(self, step: Step, validation: Measurement | None) -> None: ...
+    def epoch_ended(self, step: Step, validation: Measurement | None) -> bool:
+        return False
 
     def wished(self) -> str:
         return ""
@@ -87,7 +88,7 @@ def test_architecture_trains_two_steps_and_answers(kind: str, tiny_base: Path, t
     assert trainer.step == 2
     moved = [p for name, p in loaded.model.named_parameters() if "lora_B" in name and bool(p.detach().abs().sum() > 0)]
     assert moved
-    trainer.save_adapter(tmp_path / "adapter")
+    trainer.save_model(tmp_path / "adapter")
     answering = load_base(home, str(base), device="cpu", packed=False, progress=lambda what, share: None)
     merge_adapter(answering, tmp_path / "adapter")
     answering.model.eval()

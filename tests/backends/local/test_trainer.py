@@ -30,6 +30,7 @@ class Recorder:
     steps: list[Step] = field(default_factory=list[Step])
     validations: list[tuple[int, Measurement]] = field(default_factory=list[tuple[int, Measurement]])
     epochs: list[int] = field(default_factory=list[int])
+    over_after: int | None = None
 
     def stepped(self, step: Step, validation: Measurement | None) -> str:
         self.steps.append(step)
@@ -37,8 +38,9 @@ class Recorder:
             self.validations.append((step.step, validation))
         return "pause" if step.step == self.stop_after else ""
 
-    def epoch_ended(self, step: Step, validation: Measurement | None) -> None:
+    def epoch_ended(self, step: Step, validation: Measurement | None) -> bool:
         self.epochs.append(step.step)
+        return step.step == self.over_after
 
     def wished(self) -> str:
         return ""
