@@ -104,7 +104,7 @@ def test_a_completions_tokens_are_read_the_likeliest_first() -> None:
 
 
 def test_an_answer_without_what_was_asked_for_is_an_error() -> None:
-    silent = {**COMPLETION, "choices": [{**COMPLETION["choices"][0], "logprobs": None}]}
+    silent: Any = {**COMPLETION, "choices": [{**COMPLETION["choices"][0], "logprobs": None}]}
     (call,) = prompts_asked("m", ["Hi"], Sampling(top_logprobs=1))
     with pytest.raises(RequestRefusedError, match="without the log-probabilities"):
         call.read(silent)
