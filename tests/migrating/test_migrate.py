@@ -258,7 +258,15 @@ def test_settings_that_do_not_go_along_are_told(old_host: HostSimulator, old: Ho
 def test_a_model_that_the_new_host_does_not_have_has_to_be_chosen(old_host: HostSimulator, old: HostedBackend) -> None:
     job_id = ended(old_host, started(old_host, TRAINING, model="gpt-3.5-turbo-0125"))
     with pytest.raises(ParameterError, match=r"has no model of the old one's name. Choose one: model="):
-        FineTuneJob.attach(job_id, old).migrate(to=MemoryBackend())
+        FineTuneJob.attach(job_id, old).migrate(to=WithoutStandIns())
+
+
+class WithoutStandIns(MemoryBackend):
+    """Knows its own base alone, as most hosts do."""
+
+    @property
+    def profile(self) -> HostProfile:
+        return super().profile.model_copy(update={"aliases": {}})
 
 
 def test_there_is_no_comparison_before_the_end(
