@@ -162,7 +162,9 @@ def test_the_model_answers_as_its_template_says(run: Run) -> None:
 def test_a_backend_of_its_own_finds_the_model_by_its_name(run: Run, tiny_base: Path) -> None:
     other = LocalBackend(home=run.backend.home.root, base=str(tiny_base))
     name = str(run.job.state.fine_tuned_model)
-    assert ModelClient(name, other).classify("question 1") == run.job.model().classify("question 1")
+    there, here = ModelClient(name, other).classify("question 1"), run.job.model().classify("question 1")
+    # One of them may have the adapter merged into weights of bfloat16, the other beside them.
+    assert there.probabilities == pytest.approx(here.probabilities, abs=5e-3)
     assert run.job.id in [state.id for state in other.jobs()]
 
 
