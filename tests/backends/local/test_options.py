@@ -30,7 +30,8 @@ def backend(tiny_base: Path, tmp_path: Path) -> LocalBackend:
 
 
 def trained(backend: LocalBackend, model: str = "davinci", **settings: Any) -> FineTuneJob:
-    return colours().train(model, backend=backend, **{"n_epochs": 1, **settings}).wait(120)
+    more: dict[str, Any] = {"n_epochs": 1, **settings}
+    return colours().train(model, backend=backend, **more).wait(120)
 
 
 def folder_of(backend: LocalBackend, job: FineTuneJob) -> Path:
