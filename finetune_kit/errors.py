@@ -35,6 +35,7 @@
     │   ├── WeightsError (OSError)          the base model cannot be fetched, or is damaged
     │   ├── StorageError (OSError)          the home folder cannot be written: disk full, permission, damage
     │   └── EngineError                     the engine cannot run on this machine as asked
+    │       └── InsufficientMemoryError (MemoryError)  a model, or its training, does not fit into memory
     └── JobError (RuntimeError)             one job did not do what it was asked
         ├── JobFailedError                  it ended as failed
         ├── JobCancelledError               it ended as cancelled
@@ -332,6 +333,14 @@ class StorageError(BackendError, OSError):
 
 class EngineError(BackendError):
     """The engine cannot run on this machine as asked."""
+
+
+class InsufficientMemoryError(EngineError, MemoryError):
+    """A model, or its training, does not fit into the memory that is free; known before it was tried."""
+
+    def __init__(self, message: str, *, needed_bytes: int | None = None, free_bytes: int | None = None) -> None:
+        super().__init__(message)
+        self.needed_bytes, self.free_bytes = needed_bytes, free_bytes
 
 
 class JobError(FinetuneKitError, RuntimeError):

@@ -26,6 +26,8 @@ SAMPLES: Mapping[str, object] = {
     "code": "wrong_type",
     "hint": "Fill it",
     "column": 7,
+    "needed_bytes": 9_000_000_000,
+    "free_bytes": 8_000_000_000,
     "report": ("any", "object"),
     "parameter": "n_epochs",
     "package": "torch",

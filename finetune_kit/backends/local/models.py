@@ -15,10 +15,11 @@ from finetune_kit.backends.local import attention
 from finetune_kit.backends.local.bases import check_folder, check_head, check_kind, named
 from finetune_kit.backends.local.device import Numbers, import_torch, pick_device, pick_numbers
 from finetune_kit.backends.local.encoding import Encoder
+from finetune_kit.backends.local.free_memory import check_weights
 from finetune_kit.backends.local.home import Home
 from finetune_kit.backends.local.options import ALPHA_OVER_RANK, LORA_RANK
 from finetune_kit.backends.local.weights import SMOLLM2, converted, converted_gguf, is_gguf
-from finetune_kit.errors import WeightsError
+from finetune_kit.errors import InsufficientMemoryError, WeightsError
 
 MAX_TOKENS_PER_EXAMPLE = 2048
 EMBEDDED = {SMOLLM2.name: SMOLLM2}
@@ -78,6 +79,7 @@ def load_base(
         try:
             config = transformers.AutoConfig.from_pretrained(where, **safe)
             check_kind(config, base)
+            check_weights(config, dtype, chosen, base=base)
             packable = packed and config.model_type in attention.PACKABLE_MODEL_TYPES
             if packable:
                 attention.register()
@@ -89,7 +91,7 @@ def load_base(
                 **safe,
             )
             tokenizer = transformers.AutoTokenizer.from_pretrained(where, **safe)
-        except WeightsError:
+        except (WeightsError, InsufficientMemoryError):
             raise
         except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise WeightsError(

@@ -23,8 +23,10 @@ from finetune_kit._version import __version__
 from finetune_kit.backends.local.device import pick_device, pick_numbers
 from finetune_kit.backends.local.encoding import Encoder
 from finetune_kit.backends.local.epochs import best_step, dropped, patience_is_over
+from finetune_kit.backends.local.free_memory import free_bytes
 from finetune_kit.backends.local.guard import Guard
 from finetune_kit.backends.local.home import Home
+from finetune_kit.backends.local.memory import TrainingMemory
 from finetune_kit.backends.local.models import load_base
 from finetune_kit.backends.local.options import MAX_GRAD_NORM, WARMUP_RATIO, Start, decided_options
 from finetune_kit.backends.local.preferences import Pairs
@@ -92,6 +94,14 @@ def run_job(home: Home, store: Store, job_id: str, guard: Guard) -> None:
     store.move(job_id, to="running", of=["validating_files"], message="Files validated, training starts.")
     options = make_trainable(loaded, options, seed=spec.seed, start=start)
     settings = settings.model_copy(update={"options": options})
+    memory = TrainingMemory.of(
+        loaded,
+        longest_tokens=rows.longest_tokens,
+        batch_tokens=rows.longest_tokens * (settings.batch_size or 1),
+        pairs=preferring,
+    )
+    memory.check(free_bytes(loaded.device), base=spec.base)
+    store.event(job_id, f"Training needs {memory}.")
     trainer = Trainer(
         loaded=loaded,
         training=training,

@@ -16,6 +16,7 @@ import time
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import BinaryIO, overload
 
@@ -62,6 +63,11 @@ class TokenRows(Sequence[Encoded]):
         weights = (0.0, 1.0, self.prompt_loss_weight)
         mask = (1 << _TOKEN_BITS) - 1
         return Encoded(tuple(word & mask for word in words), tuple(weights[word >> _TOKEN_BITS] for word in words))
+
+    @property
+    def longest_tokens(self) -> int:
+        """Of the longest row; 0 where there is none."""
+        return max((end - begin for begin, end in pairwise(chain((0,), self.ends))), default=0)
 
     def weighted(self, prompt_loss_weight: float) -> TokenRows:
         """The same rows with this weight for the tokens of prompts."""
