@@ -8,9 +8,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -200,10 +203,10 @@ def test_a_wish_is_met_at_once_in_the_middle_of_a_long_step(wish: str, deep_base
 @pytest.mark.parametrize("wish", ["pause", "cancel"])
 def test_a_wish_is_met_though_the_worker_is_stopped(wish: str, backend: LocalBackend, undisturbed: Results) -> None:
     """It is ended by whoever asks, and what waits is taken up by another."""
-    job, waiting = start_middling(backend), colours().train(backend=backend, n_epochs=1)
+    job = start_middling(backend)
     until_step(job, 3)
-    (pid,) = (pid for pid in worker_pids(backend.home.root) if pid == noted_worker(backend))
-    os.kill(pid, signal.SIGSTOP)
+    stop_worker(backend)
+    waiting = colours().train(backend=backend, n_epochs=1)
     asked = {"pause": job.pause, "cancel": job.cancel}[wish]()
     assert asked.status == {"pause": "paused", "cancel": "cancelled"}[wish]
     waiting.wait(timeout_seconds=60)
@@ -212,10 +215,22 @@ def test_a_wish_is_met_though_the_worker_is_stopped(wish: str, backend: LocalBac
         assert job.wait(timeout_seconds=120).results() == undisturbed
 
 
-def noted_worker(backend: LocalBackend) -> int:
+def stop_worker(backend: LocalBackend) -> None:
+    """Put it to sleep, at a moment in which it does not hold the database."""
     worker = Store(backend.home).worker()
     assert worker is not None
-    return worker[0].pid
+    assert worker[0].pid in worker_pids(backend.home.root)
+    while True:
+        os.kill(worker[0].pid, signal.SIGSTOP)
+        with closing(sqlite3.connect(backend.home.database, timeout=0)) as connection:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                os.kill(worker[0].pid, signal.SIGCONT)
+            else:
+                connection.rollback()
+                return
+        time.sleep(0.002)
 
 
 def test_a_worker_that_hangs_is_noticed_and_replaced(
@@ -223,7 +238,7 @@ def test_a_worker_that_hangs_is_noticed_and_replaced(
 ) -> None:
     job = start_middling(backend)
     until_step(job, 3)
-    os.kill(noted_worker(backend), signal.SIGSTOP)
+    stop_worker(backend)
     with monkeypatch.context() as patch:
         patch.setattr(launch, "SILENT_SECONDS", 0.2)
         patch.setattr(launch, "_SECOND_LOOK_SECONDS", 0.1)
