@@ -101,7 +101,6 @@ def run_job(home: Home, store: Store, job_id: str, guard: Guard) -> None:
         pairs=preferring,
     )
     memory.check(free_bytes(loaded.device), base=spec.base)
-    store.event(job_id, f"Training needs {memory}.")
     trainer = Trainer(
         loaded=loaded,
         training=training,
@@ -120,6 +119,8 @@ def run_job(home: Home, store: Store, job_id: str, guard: Guard) -> None:
     )
     if trainer.load_state():
         store.event(job_id, f"Going on after step {trainer.step} of {trainer.total_steps}.")
+    else:
+        store.event(job_id, f"Training needs {memory}.")
     store.rewind(job_id, step=trainer.step)
     run = _Run(home, store, job_id, spec, settings, options, trainer)
     guard.run = trainer
