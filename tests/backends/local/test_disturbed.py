@@ -381,10 +381,11 @@ def test_a_disk_that_fills_during_the_run_is_the_reason_and_nothing_is_lost(smal
     until_step(job, 3)
     filler = fill(small_disk)
     with pytest.raises((StorageError, JobFailedError, EngineError), match="no space is left on the disk"):
-        job.wait(timeout_seconds=60)
+        job.wait(timeout_seconds=200)
     filler.unlink()
     store = Store(backend.home)
     if not store.job(job.id).finished:
         store.cancel(job.id)
-        with pytest.raises(JobCancelledError):
+        # A worker that is just dying can write its reason down before it hears of the wish.
+        with pytest.raises((JobCancelledError, JobFailedError), match=r"cancelled|no space is left on the disk"):
             job.wait(timeout_seconds=60)
