@@ -45,23 +45,9 @@ def _measured(folder: Path, count: int, tokens: int) -> str:
     from finetune_kit.backends.local.home import Home
     from finetune_kit.backends.local.models import add_adapter
     from finetune_kit.backends.local.token_rows import token_rows
-    from finetune_kit.backends.local.trainer import Measurement, Settings, Step, Trainer
+    from finetune_kit.backends.local.trainer import Settings, Trainer
     from tests.tiny import load_tiny, write_tiny_base
-
-    class Silent:
-        """Lets it run."""
-
-        def stepped(self, step: Step, validation: Measurement | None) -> str:
-            return ""
-
-        def epoch_ended(self, step: Step, validation: Measurement | None) -> bool:
-            return False
-
-        def wished(self) -> str:
-            return ""
-
-        def should_save(self, seconds: float) -> bool:
-            return False
+    from tests.watching import Nobody
 
     if not (folder / "base").is_dir():
         write_tiny_base(folder / "base")
@@ -87,7 +73,7 @@ def _measured(folder: Path, count: int, tokens: int) -> str:
         state_folder=folder,
     )
     start = time.perf_counter()
-    trainer.run(Silent())
+    trainer.run(Nobody())
     seconds = time.perf_counter() - start
     status = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024

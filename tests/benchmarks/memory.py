@@ -47,19 +47,11 @@ def measured(home: Path, method: str, tokens: int, dtype: str) -> str:
     from finetune_kit.backends.local.memory import TrainingMemory
     from finetune_kit.backends.local.models import add_adapter, load_base
     from finetune_kit.backends.local.packing import ROW_TOKENS, Encoded
-    from finetune_kit.backends.local.trainer import Measurement, Settings, Step, Trainer
+    from finetune_kit.backends.local.trainer import Settings, Trainer
+    from tests.watching import Nobody
 
-    class Saves:
+    class Saves(Nobody):
         """Lets it run, and has the state saved after each step."""
-
-        def stepped(self, step: Step, validation: Measurement | None) -> str:
-            return ""
-
-        def epoch_ended(self, step: Step, validation: Measurement | None) -> bool:
-            return False
-
-        def wished(self) -> str:
-            return ""
 
         def should_save(self, seconds: float) -> bool:
             return True

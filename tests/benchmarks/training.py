@@ -126,6 +126,7 @@ def _ours(home: Path, data: Path, count: int, prompt: str) -> str:
     from finetune_kit.backends.local.models import add_adapter, load_base
     from finetune_kit.backends.local.packing import pack
     from finetune_kit.backends.local.trainer import Measurement, Settings, Step, Trainer
+    from tests.watching import Nobody
 
     class Constant(Trainer):
         """With the peer's schedule."""
@@ -133,21 +134,12 @@ def _ours(home: Path, data: Path, count: int, prompt: str) -> str:
         def _learning_rate(self, step: int) -> float:
             return 1e-3
 
-    class Losses(list[float]):
+    class Losses(Nobody, list[float]):
         """Collects the loss of every step."""
 
         def stepped(self, step: Step, validation: Measurement | None) -> str:
             self.append(step.loss)
             return ""
-
-        def epoch_ended(self, step: Step, validation: Measurement | None) -> bool:
-            return False
-
-        def wished(self) -> str:
-            return ""
-
-        def should_save(self, seconds: float) -> bool:
-            return False
 
     rows = messages(data)
     random.seed(0)

@@ -19,9 +19,10 @@ from finetune_kit.backends.local.bases import check_folder, check_kind, named
 from finetune_kit.backends.local.generate import generate
 from finetune_kit.backends.local.home import Home
 from finetune_kit.backends.local.models import add_adapter, load_base, merge_adapter
-from finetune_kit.backends.local.trainer import Measurement, Settings, Step, Trainer
+from finetune_kit.backends.local.trainer import Settings, Trainer
 from finetune_kit.backends.protocol import Sampling
 from finetune_kit.errors import WeightsError
+from tests.watching import Nobody
 
 SIZES = {
     "vocab_size": 320,
@@ -46,22 +47,6 @@ GPT2 = {
     "eos_token_id": 2,
 }
 ARCHITECTURES = ["llama", "qwen2", "qwen3", "mistral", "gemma", "phi", "gpt2"]
-
-
-class Nobody:
-    """Watches without a wish."""
-
-    def stepped(self, step: Step, validation: Measurement | None) -> str:
-        return ""
-
-    def epoch_ended(self, step: Step, validation: Measurement | None) -> bool:
-        return False
-
-    def wished(self) -> str:
-        return ""
-
-    def should_save(self, seconds: float) -> bool:
-        return False
 
 
 def write_base(kind: str, tokenizer_of: Path, folder: Path, **settings: float) -> Path:

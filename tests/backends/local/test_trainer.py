@@ -18,12 +18,13 @@ from finetune_kit.backends.local.packing import Encoded, pack
 from finetune_kit.backends.local.trainer import Measurement, Settings, Step, Stopped, Trainer
 from finetune_kit.errors import EngineError
 from tests.tiny import load_tiny
+from tests.watching import Nobody
 
 SETTINGS = Settings(n_epochs=2, batch_size=8, learning_rate_multiplier=0.5, seed=3)
 
 
 @dataclass
-class Recorder:
+class Recorder(Nobody):
     """A watcher that remembers, and stops the run after a step."""
 
     stop_after: int | None = None
@@ -41,12 +42,6 @@ class Recorder:
     def epoch_ended(self, step: Step, validation: Measurement | None) -> bool:
         self.epochs.append(step.step)
         return step.step == self.over_after
-
-    def wished(self) -> str:
-        return ""
-
-    def should_save(self, seconds: float) -> bool:
-        return False
 
     @property
     def losses(self) -> list[float]:
